@@ -1,0 +1,43 @@
+"""Any sample rate to 16 kHz, with libsoxr."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SAMPLE_RATE", "Resampler", "resample"]
+
+SAMPLE_RATE = 16_000
+"""Hz. Every waveform inside m3ser has this rate."""
+
+# 20 bits of precision, linear phase, 0.9 of the band kept. "VHQ" costs a third more and moves no feature measurably.
+_QUALITY = "HQ"
+
+
+class Resampler:
+    """Brings a stream of float32 mono blocks to 16 kHz; where the blocks are cut does not change the result.
+
+    Args:
+        sample_rate: rate of what is pushed, in Hz. At 16 kHz blocks pass through as they are.
+    """
+
+    def __init__(self, sample_rate: float) -> None:
+        self._stream: Any = None
+        if sample_rate != SAMPLE_RATE:
+            import soxr
+
+            self._stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality=_QUALITY)
+
+    def push(self, block: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
+        """The samples at 16 kHz that are ready once `block` is known; with `last`, all that remain."""
+        if self._stream is None:
+            return block
+        resampled: NDArray[np.float32] = self._stream.resample_chunk(block, last=last)
+        return resampled
+
+
+def resample(waveform: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
+    """A whole float32 mono waveform at 16 kHz: the same samples as pushing it through :class:`Resampler`."""
+    return Resampler(sample_rate).push(waveform, last=True)

@@ -1,0 +1,194 @@
+"""``m3ser predict``: emotions of recordings, of a sentence, or of both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from m3ser.cli.progress import LateProgress
+from m3ser.cli.terminal import bar, complain, json_line, percent, printable, stdout_console, style_of
+from m3ser.errors import M3serError, UsageError
+from m3ser.schema import Prediction
+
+if TYPE_CHECKING:
+    from m3ser.inference import Recogniser
+
+__all__ = ["note_missing_transcriber", "predict", "print_prediction"]
+
+STDIN = "-"
+MIN_BAR = 8
+"""Columns that a bar keeps on the narrowest terminal."""
+
+
+def predict(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILES", show_default=False, help="Recordings; - reads one from standard input."),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", metavar="TEXT", help="What is said in the one recording, or on its own without any."),
+    ] = None,
+    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="A bundle's name or folder, see m3ser models.")
+    ] = "starter",
+    transcriber: Annotated[
+        str | None,
+        typer.Option(
+            "--transcriber",
+            metavar="NAME",
+            help="What turns speech into text: moonshine, or faster-whisper:SIZE. Default: the first one installed.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: all cores.")
+    ] = None,
+    start: Annotated[
+        float | None,
+        typer.Option("--start", metavar="SECONDS", min=0.0, help="Where to begin in each recording."),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option("--end", metavar="SECONDS", min=0.0, help="Where to stop in each recording."),
+    ] = None,
+) -> None:
+    """Recognise the emotion of recordings.
+
+    It is taken from the voice and the words. The words are those of --text, or else transcribed where the asr extra is installed; where it is not, and with
+    --no-text, the voice alone is used. With --text and no FILES, the text alone is used.
+
+    A recording that cannot be used is one sentence on stderr (with --json also an object with the keys file and error
+    on stdout, in its place among the results); the others are still answered, and the exit code is 1.
+    """
+    files = files or []
+    _check(files, text=text, no_text=no_text, transcriber=transcriber, start=start, end=end)
+
+    from m3ser import inference
+
+    failed = 0
+    with LateProgress("recognising", len(files) or 1) as progress:
+        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
+        if text is None and not no_text:
+            with progress.paused():
+                note_missing_transcriber(recogniser)
+        words: Any = text if text is not None else None if no_text else inference.TRANSCRIBE
+        for name, result in _results(recogniser, files, text=words, start=start, end=end):
+            with progress.paused():
+                failed += isinstance(result, M3serError)
+                _report(name, result, as_json=as_json)
+            progress.advance()
+    if failed:
+        raise typer.Exit(1)
+
+
+def _check(
+    files: list[str],
+    *,
+    text: str | None,
+    no_text: bool,
+    transcriber: str | None,
+    start: float | None,
+    end: float | None,
+) -> None:
+    """Raises UsageError for what contradicts itself."""
+    if text is not None and no_text:
+        raise UsageError("--text gives the words and --no-text says to use none; give one of them.")
+    if text is not None and not text.strip():
+        raise UsageError("--text is empty; --no-text says that the voice alone is to be used.")
+    if text is not None and len(files) > 1:
+        raise UsageError(f"--text is what is said in one recording, but {len(files)} were named.")
+    if transcriber is not None and (text is not None or no_text):
+        other = "--text" if text is not None else "--no-text"
+        raise UsageError(f"--transcriber has nothing to do with {other}; give one of them.")
+    if not files and text is None:
+        raise UsageError("Nothing to recognise: name recordings, or give --text; m3ser predict --help says more.")
+    if not files and (start is not None or end is not None):
+        raise UsageError("--start and --end are places in a recording, and none was named.")
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--end {end:g} is not after --start {start:g}.")
+    if files.count(STDIN) > 1:
+        raise UsageError("Standard input (-) can be read only once.")
+
+
+def _results(
+    recogniser: Recogniser, files: list[str], *, text: Any, start: float | None, end: float | None
+) -> Iterator[tuple[str | None, Prediction | M3serError]]:
+    """Each file's name with its prediction or its failure, in the order given, as they are ready."""
+    from m3ser.inference import Request
+
+    requests = [
+        Request(sys.stdin.buffer.read() if name == STDIN else name, text=text, start=start, end=end) for name in files
+    ]
+    if not files:
+        requests.append(Request(None, text=text))
+    yield from zip(files or [None], recogniser.predict_each(requests, on_error="return"), strict=True)
+
+
+def note_missing_transcriber(recogniser: Recogniser) -> None:
+    """Says on stderr that the voice alone is used, where nothing that transcribes is installed."""
+    if recogniser.transcriber is None:
+        complain(
+            "note: nothing here turns speech into text, so the voice alone is used; "
+            'pip install "m3ser[asr]" adds a transcriber, --text gives the words, --no-text leaves out this note.'
+        )
+
+
+def _report(name: str | None, result: Prediction | M3serError, *, as_json: bool) -> None:
+    if isinstance(result, M3serError):
+        complain(str(result))
+        if as_json:
+            json_line({"file": name, "error": str(result)})
+        return
+    result = replace(result, file=name)  # bytes from standard input have no name of their own
+    if as_json:
+        json_line(result.to_dict())
+    else:
+        print_prediction(result)
+
+
+def print_prediction(prediction: Prediction) -> None:
+    """Prints a small table: what was recognised, the words and where they came from, and a bar per emotion."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console = stdout_console()
+    title = Text(printable(prediction.file) if prediction.file is not None else "text alone", style="bold")
+    if prediction.duration is not None:
+        title.append(f"  {prediction.duration:.2f} s", style="default not bold")
+    title.append("  ")
+    title.append(prediction.label, style=f"bold {style_of(prediction.label)}")
+    console.print(title, overflow="fold")
+    console.print(Padding(_words(prediction), (0, 0, 0, 2), expand=False))
+
+    name_width = max(len(label) for label in prediction.scores)
+    bar_width = max(MIN_BAR, console.width - name_width - 13)
+    scores = Table.grid(padding=(0, 2))
+    scores.add_column(width=0)
+    scores.add_column(width=name_width)
+    scores.add_column(width=bar_width, no_wrap=True)
+    scores.add_column(justify="right", no_wrap=True)
+    for label, share in prediction.scores.items():
+        drawn = bar(share, bar_width, ascii_only=console.options.ascii_only)
+        style = "bold" if label == prediction.label else ""
+        scores.add_row("", Text(label, style=style), Text(drawn, style=style_of(label)), Text(percent(share), style=style))
+    console.print(scores)
+    console.line()
+
+
+def _words(prediction: Prediction) -> Any:
+    """One line on the text: itself, where it came from, and what was taken out of it."""
+    from rich.text import Text
+
+    if prediction.text is None:
+        return Text("no text: the voice alone", style="dim")
+    line = Text(f'"{printable(prediction.text)}"').append(f" ({prediction.text_source})", style="dim")
+    if prediction.removed:
+        line.append(f", left out: {printable(' '.join(prediction.removed))}", style="dim")
+    return line

@@ -1,0 +1,93 @@
+"""A progress bar that shows up only where someone is waiting: on a terminal, after two seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["LateProgress"]
+
+DELAY_SECONDS = 2.0
+
+
+class LateProgress(AbstractContextManager["LateProgress"]):
+    """Counts finished items on stderr; silent where stderr is no terminal.
+
+    Args:
+        what: what is being done, in one word or two.
+        total: how many items there are.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._lock = threading.RLock()
+        self._showing = False
+        self._bar: Progress | None = _make_bar(what, total) if _someone_watches() else None
+        self._timer = threading.Timer(DELAY_SECONDS, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> LateProgress:
+        if self._bar is not None:
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._bar is not None and self._showing:
+                self._bar.stop()
+            self._bar = None
+
+    def advance(self) -> None:
+        """One more item is finished."""
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0])
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes the bar off the screen while something else is written there."""
+        with self._lock:
+            if self._bar is None or not self._showing:
+                yield
+                return
+            self._bar.stop()
+            yield
+            self._bar.start()
+
+    def _show(self) -> None:
+        with self._lock:
+            if self._bar is not None:
+                self._bar.start()
+                self._showing = True
+
+
+def _someone_watches() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _make_bar(what: str, total: int) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        # Results go to stdout as they come; rich would lead them to stderr.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task(what, total=total)
+    return bar

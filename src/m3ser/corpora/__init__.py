@@ -1,0 +1,53 @@
+"""Corpora: published layouts to utterances, manifests, splits, pairing and the leakage audit. No torch.
+
+From folders to a training manifest::
+
+    from m3ser.corpora import get_reader, pair, split_by_speaker, write_manifest
+
+    voices = [u for name in ("emodb", "ravdess") for u in get_reader(name).read(folders[name]).utterances]
+    sentences = get_reader("goemotions").read(folders["goemotions"]).utterances
+    shares = {"agree": 0.4, "neutral": 0.3, "conflict": 0.3}
+    paired = pair(split_by_speaker(voices, seed=0), sentences, scheme=IEMOCAP4, shares=shares, per_clip=2, seed=0)
+    write_manifest("paired.csv", paired.utterances, comment=paired.comment)
+"""
+
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Reader
+from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit
+from m3ser.corpora.manifest import (
+    COLUMNS,
+    SPLITS,
+    Fault,
+    Manifest,
+    manifest_faults,
+    read_manifest,
+    stream_manifest,
+    write_manifest,
+)
+from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
+from m3ser.corpora.registry import READERS, get_reader
+from m3ser.corpora.splits import split_by_speaker
+
+__all__ = [
+    "COLUMNS",
+    "PROTOCOLS",
+    "READERS",
+    "RELATIONS",
+    "SPLITS",
+    "Audit",
+    "Corpus",
+    "CorpusInfo",
+    "Fault",
+    "Manifest",
+    "Overlap",
+    "PairedCorpus",
+    "Reader",
+    "audit",
+    "disjoint_sentences",
+    "get_reader",
+    "manifest_faults",
+    "pair",
+    "read_manifest",
+    "split_by_speaker",
+    "stream_manifest",
+    "write_manifest",
+]

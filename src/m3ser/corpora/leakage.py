@@ -1,0 +1,199 @@
+"""The leakage audit: what the parts of a split share that they should not."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from m3ser.corpora.similarity import LEAST_WORDS, near_duplicates, words_of
+from m3ser.errors import DataError, UsageError
+from m3ser.schema import Utterance
+
+__all__ = ["PROTOCOLS", "Audit", "Kind", "Overlap", "audit"]
+
+Kind = Literal["speaker", "session", "script", "audio", "transcript", "sentence"]
+"""What can overlap. A *transcript* is what a recording really says; a *sentence* is text that belongs to no voice,
+alone or paired with one."""
+
+_FREE_OF_RECORDINGS: frozenset[Kind] = frozenset({"audio", "sentence"})
+PROTOCOLS: Mapping[str, frozenset[Kind]] = MappingProxyType(
+    {
+        # The published procedure, leaks and all.
+        "paper": frozenset(),
+        "random": _FREE_OF_RECORDINGS,
+        # Sentences that a corpus has everybody speak recur in every part: a fact about it, not a leak here.
+        "speaker": _FREE_OF_RECORDINGS | {"speaker"},
+        "session": _FREE_OF_RECORDINGS | {"speaker", "session"},
+        "session+script": _FREE_OF_RECORDINGS | {"speaker", "session", "script", "transcript"},
+    }
+)
+"""Protocol -> what no two parts may share under it."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """One thing that is there more than once.
+
+    Attributes:
+        kind: what sort of thing.
+        parts: where it is; a single part for identical recordings within it, which is a blemish but no leak.
+        what: the identity, file names or texts concerned.
+        utterances: how many utterances it concerns.
+        similarity: 1 for identity; for texts the Jaccard similarity of their words.
+    """
+
+    kind: Kind
+    parts: tuple[str, ...]
+    what: str
+    utterances: int
+    similarity: float = 1.0
+
+    def __str__(self) -> str:
+        near = "" if self.similarity == 1.0 else f" ({self.similarity:.0%} alike)"
+        return f"{self.kind} in {' and '.join(self.parts)}{near}: {self.what} ({self.utterances} utterances)"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        utterances: part -> how many it has.
+        speakers: part -> how many different ones it has.
+        overlaps: everything found, whether a protocol minds it or not.
+        notes: what could not be checked.
+    """
+
+    utterances: Mapping[str, int]
+    speakers: Mapping[str, int]
+    overlaps: tuple[Overlap, ...]
+    notes: tuple[str, ...] = ()
+
+    def violations(self, protocol: str) -> tuple[Overlap, ...]:
+        """The overlaps between parts that a protocol does not allow.
+
+        Raises:
+            UsageError: there is no such protocol.
+        """
+        if protocol not in PROTOCOLS:
+            raise UsageError(f"There is no protocol '{protocol}'; known are {', '.join(PROTOCOLS)}.")
+        forbidden = PROTOCOLS[protocol]
+        return tuple(o for o in self.overlaps if o.kind in forbidden and len(o.parts) > 1)
+
+    def require(self, protocol: str) -> None:
+        """Make sure that the split keeps to a protocol.
+
+        Raises:
+            UsageError: there is no such protocol.
+            DataError: it does not; lists every violation, a line each.
+        """
+        violations = self.violations(protocol)
+        if violations:
+            count = "1 violation" if len(violations) == 1 else f"{len(violations):,} violations"
+            raise DataError("\n  ".join([f"The split has {count} of protocol '{protocol}':", *map(str, violations)]))
+
+
+def audit(utterances: Iterable[Utterance]) -> Audit:
+    """Look for what the parts of a split share.
+
+    Speakers, sessions and scripts by name; recordings by content (the same bytes, of the same stretch of time);
+    transcripts and sentences of four words or more by the Jaccard similarity of their words, from 0.7.
+
+    Args:
+        utterances: all with ``split``; recordings that are not there are compared by path only, and noted.
+
+    Raises:
+        DataError: an utterance is in no part.
+    """
+    utterances = tuple(utterances)
+    homeless = sum(not utterance.split for utterance in utterances)
+    if homeless:
+        raise DataError(f"{homeless:,} of {len(utterances):,} utterances are in no part; expected a split to audit.")
+    speakers = {(u.split, u.speaker) for u in utterances if u.speaker is not None}
+    content, absent = _contents({u.audio for u in utterances if u.audio is not None})
+    overlaps = (
+        *_shared("speaker", utterances, lambda u: u.speaker),
+        *_shared("session", utterances, lambda u: u.session),
+        *_shared("script", utterances, lambda u: u.script),
+        *_shared_audio(utterances, content),
+        *_shared_texts("transcript", [u for u in utterances if not _unvoiced(u)]),
+        *_shared_texts("sentence", [u for u in utterances if _unvoiced(u)]),
+    )
+    notes = (f"{absent:,} recordings are not there, so their content was not compared.",) if absent else ()
+    return Audit(
+        MappingProxyType(Counter(u.split or "" for u in utterances)),
+        MappingProxyType(Counter(part or "" for part, _ in speakers)),
+        overlaps,
+        notes,
+    )
+
+
+def _unvoiced(utterance: Utterance) -> bool:
+    return utterance.audio is None or "relation" in utterance.extra
+
+
+def _shared(
+    kind: Kind, utterances: Sequence[Utterance], identity: Callable[[Utterance], str | None]
+) -> Iterator[Overlap]:
+    parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for utterance in utterances:
+        name = identity(utterance)
+        if name is not None:
+            parts[name][utterance.split or ""] += 1
+    for name, counts in sorted(parts.items()):
+        if len(counts) > 1:
+            yield Overlap(kind, tuple(sorted(counts)), name, counts.total())
+
+
+def _shared_audio(utterances: Sequence[Utterance], content: Mapping[Path, Hashable]) -> Iterator[Overlap]:
+    groups: defaultdict[Hashable, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        if utterance.audio is not None:
+            groups[content[utterance.audio], utterance.start, utterance.end].append(utterance)
+    for group in groups.values():
+        parts = {utterance.split or "" for utterance in group}
+        files = sorted({str(utterance.audio) for utterance in group})
+        if len(parts) > 1 or len(files) > 1:
+            yield Overlap("audio", tuple(sorted(parts)), " = ".join(files), len(group))
+
+
+def _contents(paths: Iterable[Path]) -> tuple[dict[Path, Hashable], int]:
+    """Something that is equal for recordings of equal content, and how many recordings are not there."""
+    by_size: defaultdict[int, list[Path]] = defaultdict(list)
+    content: dict[Path, Hashable] = {}
+    absent = 0
+    for path in paths:
+        content[path] = path
+        try:
+            by_size[path.stat().st_size].append(path)
+        except OSError:
+            absent += 1
+    # Files of different sizes cannot be equal: most need not be read.
+    for size, group in by_size.items():
+        if len(group) > 1:
+            content.update((path, (size, blake2b(path.read_bytes()).digest())) for path in group)
+    return content, absent
+
+
+def _shared_texts(kind: Kind, utterances: Iterable[Utterance]) -> Iterator[Overlap]:
+    counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for utterance in utterances:
+        words = words_of(utterance.text or "")
+        if len(words) >= LEAST_WORDS:
+            counts[utterance.split or "", words] += 1
+    keys = sorted(counts)
+    parts_of: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for part, words in keys:
+        parts_of[words].append(part)
+    for words, parts in parts_of.items():
+        if len(parts) > 1:
+            yield Overlap(kind, tuple(parts), " ".join(words), sum(counts[part, words] for part in parts))
+    for a, b, similarity in near_duplicates([words for _, words in keys], [part for part, _ in keys]):
+        if keys[a][1] != keys[b][1]:
+            what = f"{' '.join(keys[a][1])} ~ {' '.join(keys[b][1])}"
+            yield Overlap(kind, (keys[a][0], keys[b][0]), what, counts[keys[a]] + counts[keys[b]], similarity)

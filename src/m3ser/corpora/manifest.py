@@ -1,0 +1,366 @@
+"""Manifests: one file that lists utterances, as CSV or JSON Lines.
+
+The CSV form, with comment lines first where the file says something about itself::
+
+    # paired (semi-synthetic): seed 1, ...
+    audio,emotion,text,speaker,language,split
+    emodb/wav/03a01Wa.flac,angry,Der Lappen liegt auf dem Eisschrank.,emodb/03,de,train
+
+The JSON Lines form has the same names as keys, and the comment in a first record ``{"meta": {"comment": "..."}}``.
+``audio`` is relative to the manifest, with forward slashes. Columns that :class:`~m3ser.schema.Utterance` does not have
+are kept in its ``extra``. An empty field is one whose value is not known.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from m3ser.errors import DataError, UsageError
+from m3ser.schema import EMOTIONS, Utterance
+
+__all__ = [
+    "COLUMNS",
+    "SPLITS",
+    "Fault",
+    "Manifest",
+    "manifest_faults",
+    "read_manifest",
+    "stream_manifest",
+    "write_manifest",
+]
+
+SPLITS = ("train", "validation", "test")
+"""The parts that an utterance can be assigned to."""
+
+_WORDS = ("audio", "emotion", "text", "speaker", "session", "script", "language", "split")
+_NUMBERS = ("start", "end", "valence", "arousal", "dominance")
+COLUMNS = (
+    *("audio", "emotion", "text", "speaker", "session", "script"),
+    *("start", "end", "language", "split", "valence", "arousal", "dominance"),
+)
+"""The columns that have a meaning, in the order in which they are written."""
+
+_META = "meta"
+# BCP 47 in the shapes that matter here: "en", "pt-BR", "zh-Hant".
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a manifest.
+
+    Attributes:
+        line: where, counted from 1.
+        problem: what was found and what was expected.
+    """
+
+    line: int
+    problem: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read whole and found right.
+
+    Attributes:
+        path: the file.
+        comment: what the file says about itself, its lines joined by newlines; empty where it says nothing.
+        utterances: in the order of the file; ``audio`` is joined to the manifest's folder.
+    """
+
+    path: Path
+    comment: str
+    utterances: tuple[Utterance, ...]
+
+
+def read_manifest(path: str | os.PathLike[str], *, check_audio: bool = True) -> Manifest:
+    """Read a manifest into memory.
+
+    Args:
+        path: a ``.csv``, ``.jsonl`` or ``.ndjson`` file.
+        check_audio: also make sure that every recording is there.
+
+    Raises:
+        UsageError: the extension is none of these.
+        DataError: the file cannot be read, or has faults; lists all of them, a line each.
+    """
+    path = Path(path)
+    comment: list[str] = []
+    utterances = tuple(_without_faults(path, check_audio, comment))
+    return Manifest(path, "\n".join(comment), utterances)
+
+
+def stream_manifest(path: str | os.PathLike[str], *, check_audio: bool = True) -> Iterator[Utterance]:
+    """Read a manifest row by row, in memory that does not grow with its length.
+
+    Faulty rows are passed over while reading and raised together at the end.
+
+    Raises:
+        UsageError, DataError: as :func:`read_manifest`.
+    """
+    return _without_faults(Path(path), check_audio, [])
+
+
+def manifest_faults(path: str | os.PathLike[str], *, check_audio: bool = True) -> Iterator[Fault]:
+    """Everything that is wrong with a manifest, as it is found; nothing where it is right.
+
+    Raises:
+        UsageError: the extension is none of those of :func:`read_manifest`.
+        DataError: the file cannot be read at all.
+    """
+    return (entry for entry in _entries(Path(path), check_audio, []) if isinstance(entry, Fault))
+
+
+def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance], *, comment: str = "") -> Path:
+    """Write a manifest; it appears whole or not at all. Columns without any value are left out.
+
+    Args:
+        path: a ``.csv``, ``.jsonl`` or ``.ndjson`` file; its folder is made where it is missing.
+        utterances: the rows. An empty value in ``extra`` reads back as one that is not there.
+        comment: what the file says about itself, in any number of lines.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UsageError: the extension is none of these, or a column in ``extra`` has the name of one that has a meaning.
+        DataError: the file cannot be written, or a recording cannot be named relative to it (it is on another drive).
+    """
+    path = Path(path)
+    form = _form(path)
+    rows = [_row(utterance, path) for utterance in utterances]
+    # In the same folder, so that the rename that makes it appear stays within one file system.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            if form == "csv":
+                _write_csv(file, rows, comment)
+            else:
+                _write_jsonl(file, rows, comment)
+        unfinished.replace(path)
+    except OSError as error:
+        raise DataError(f"Manifest '{path}' cannot be written: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):  # after the rename it is not there, nor where its folder could not be made
+            unfinished.unlink()
+    return path
+
+
+def _form(path: Path) -> Literal["csv", "jsonl"]:
+    if path.suffix.lower() == ".csv":
+        return "csv"
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        return "jsonl"
+    raise UsageError(f"Manifest '{path}' ends in '{path.suffix}'; expected .csv, .jsonl or .ndjson.")
+
+
+# Writing
+
+
+def _row(utterance: Utterance, manifest: Path) -> dict[str, str | float]:
+    """What is known of an utterance, in the order of COLUMNS and then of its extra columns."""
+    hidden = [name for name in utterance.extra if name in COLUMNS or name == _META]
+    if hidden:
+        raise UsageError(f"An extra column cannot be called {', '.join(hidden)}: in a manifest that has a meaning.")
+    values: dict[str, str | float | None] = {name: getattr(utterance, name) for name in COLUMNS}
+    if utterance.audio is not None:
+        try:
+            # "..", from a folder behind a link, leads to where the link points: name both folders as they really are.
+            audio = Path(os.path.realpath(utterance.audio.parent), utterance.audio.name)
+            values["audio"] = Path(os.path.relpath(audio, os.path.realpath(manifest.parent))).as_posix()
+        except ValueError as error:
+            raise DataError(f"'{utterance.audio}' cannot be named relative to '{manifest}': {error}.") from None
+    return {name: value for name, value in (*values.items(), *utterance.extra.items()) if value not in (None, "")}
+
+
+def _write_csv(file: TextIO, rows: Sequence[Mapping[str, str | float]], comment: str) -> None:
+    used = dict.fromkeys(name for row in rows for name in row)
+    columns = [name for name in COLUMNS if name in used or name in ("audio", "emotion")]
+    columns += [name for name in used if name not in COLUMNS]
+    file.writelines(f"# {line}\n" for line in comment.splitlines())
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_jsonl(file: TextIO, rows: Iterable[Mapping[str, str | float]], comment: str) -> None:
+    if comment:
+        file.write(json.dumps({_META: {"comment": comment}}, ensure_ascii=False) + "\n")
+    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+# Reading
+
+
+def _without_faults(path: Path, check_audio: bool, comment: list[str]) -> Iterator[Utterance]:
+    faults: list[Fault] = []
+    for entry in _entries(path, check_audio, comment):
+        if isinstance(entry, Fault):
+            faults.append(entry)
+        else:
+            yield entry
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
+        raise DataError("\n  ".join([f"Manifest '{path}' has {count}:", *map(str, faults)]))
+
+
+def _entries(path: Path, check_audio: bool, comment: list[str]) -> Iterator[Utterance | Fault]:
+    """Each row as an utterance, or its faults; the comment's lines go into `comment` before the first row comes."""
+    records = _csv_records if _form(path) == "csv" else _jsonl_records
+    try:
+        # Bytes that are not UTF-8 become lone surrogates, which are found, and named with their line, further on.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            for line, record in records(file, comment):
+                if isinstance(record, str):
+                    yield Fault(line, record)
+                    continue
+                problems: list[str] = []
+                utterance = _utterance(record, path.parent, check_audio, problems)
+                if utterance is not None:
+                    yield utterance
+                yield from (Fault(line, problem) for problem in problems)
+    except OSError as error:
+        raise DataError(f"Manifest '{path}' cannot be read: {error.strerror}.") from None
+
+
+def _csv_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Line numbers with a row, or with what is wrong with the line as such."""
+    above = 0
+    while (first := file.readline()).startswith("#"):
+        comment.append(first[1:].strip())
+        above += 1
+    reader = csv.reader(_before(first, file))
+    header: list[str] | None = None
+    while True:
+        line = above + reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield line, f"not CSV: {error}"
+            continue
+        if cells is None:
+            break
+        if not cells:
+            continue
+        if header is None:
+            header = [name.strip() for name in cells]
+            problem = _header_problem(header)
+            if problem:
+                yield line, problem
+                return
+        elif len(cells) != len(header):
+            yield line, f"{len(cells)} fields; expected {len(header)}, one for each column"
+        else:
+            yield line, dict(zip(header, cells, strict=True))
+    if header is None:
+        yield 1, f"empty; expected a line with the names of the columns, such as {', '.join(COLUMNS[:3])}"
+
+
+def _before(first: str, rest: Iterable[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _header_problem(header: Sequence[str]) -> str | None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        return f"columns {', '.join(map(repr, twice))} are there more than once"
+    if "emotion" not in header or not {"audio", "text"} & set(header):
+        return f"columns {', '.join(header)}; expected at least emotion, and audio or text"
+    return None
+
+
+def _jsonl_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    empty = True
+    for line, text in enumerate(file, start=1):
+        if not text.strip():
+            continue
+        empty = False
+        try:
+            record = json.loads(text, parse_constant=_not_a_number)
+        except ValueError as error:
+            yield line, f"not JSON: {error}"
+            continue
+        if not isinstance(record, dict):
+            yield line, f"a JSON {type(record).__name__}; expected an object"
+        elif _META in record:
+            meta = record[_META]
+            if isinstance(meta, dict):
+                comment.extend(str(meta.get("comment", "")).splitlines())
+        else:
+            yield line, record
+    if empty:
+        yield 1, "empty; expected one JSON object a line"
+
+
+def _not_a_number(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _utterance(record: Mapping[str, Any], folder: Path, check_audio: bool, problems: list[str]) -> Utterance | None:
+    """The utterance that a row describes; None, and why in `problems`, where it describes none."""
+    known = {name: value for name, value in record.items() if value is not None and value != ""}
+    words = {name: known.get(name) for name in _WORDS}
+    for name, value in (*words.items(), *((n, v) for n, v in known.items() if n not in COLUMNS)):
+        if isinstance(value, str):
+            if not value.isascii() and any("\udc80" <= letter <= "\udcff" for letter in value):
+                problems.append(f"{name} is not UTF-8")
+        elif value is not None and name in _WORDS:
+            problems.append(f"{name} is {json.dumps(value)}; expected a string")
+    if problems:
+        return None
+
+    numbers = {name: _number(name, known.get(name), problems) for name in _NUMBERS}
+    start, end = numbers["start"], numbers["end"]
+    if start is not None and start < 0:
+        problems.append(f"start is {start:g} s; expected 0 or more")
+    if end is not None and end <= (start or 0.0):
+        problems.append(f"end is {end:g} s; expected more than start, {start or 0.0:g} s")
+
+    if words["emotion"] not in EMOTIONS:
+        problems.append(f"emotion is {_quoted(words['emotion'])}; expected one of {', '.join(EMOTIONS)}")
+    if words["split"] is not None and words["split"] not in SPLITS:
+        problems.append(f"split is {_quoted(words['split'])}; expected one of {', '.join(SPLITS)}")
+    if words["language"] is not None and not _LANGUAGE.fullmatch(words["language"]):
+        problems.append(f"language is {_quoted(words['language'])}; expected a BCP 47 code such as 'en'")
+
+    audio = None if words["audio"] is None else folder / words["audio"]
+    if audio is None and words["text"] is None:
+        problems.append("neither audio nor text; expected one of them at least")
+    if check_audio and audio is not None and not audio.is_file():
+        problems.append(f"audio '{words['audio']}' is not there")
+    if problems:
+        return None
+    extra = {n: v if isinstance(v, str) else json.dumps(v) for n, v in known.items() if n not in COLUMNS}
+    fields: dict[str, Any] = {**words, **numbers, "audio": audio, "extra": extra}
+    return Utterance(**fields)
+
+
+def _number(name: str, value: Any, problems: list[str]) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = math.nan if isinstance(value, (bool, list, dict)) else float(value)
+    except ValueError:
+        number = math.nan
+    if math.isfinite(number):
+        return number
+    problems.append(f"{name} is {_quoted(value)}; expected a number")
+    return None
+
+
+def _quoted(value: object) -> str:
+    return "empty" if value is None else f"'{value}'"

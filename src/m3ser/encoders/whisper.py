@@ -1,0 +1,262 @@
+"""Whisper's encoder with exact masks: any length, no padding to 30 s, and a padded batch equals its utterances alone.
+
+Source: Radford et al., "Robust speech recognition via large-scale weak supervision" (2022), and the encoder of
+openai/whisper. Parameters have the names of transformers' ``WhisperEncoder``. Dropout is left out: Whisper was trained
+without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from m3ser.encoders.base import AudioEncoder, freeze
+from m3ser.encoders.pooling import Statistics, pool_windows
+from m3ser.encoders.states import EncoderStates, check_mask, safe_key_padding, zero_padding
+from m3ser.errors import UsageError
+
+__all__ = ["STATES_PER_SECOND", "Combine", "WhisperArchitecture", "WhisperEncoder"]
+
+FRAMES_PER_STATE = 2  # the stride of the second convolution
+STATES_PER_SECOND = 50  # frames of 10 ms, two to a state
+
+Combine = Literal["concat", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhisperArchitecture:
+    """The sizes of a Whisper encoder.
+
+    Attributes:
+        mel_bins: width of the log-mel frames (80, or 128 from large-v3 on).
+        dim: width of the states.
+        layers: number of transformer blocks.
+        heads: attention heads in each; they divide `dim`.
+        ffn_dim: width of the feed-forward layers.
+        positions: longest sequence of states.
+    """
+
+    mel_bins: int
+    dim: int
+    layers: int
+    heads: int
+    ffn_dim: int
+    positions: int = 1500
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            raise UsageError(f"A width of {self.dim} cannot be divided among {self.heads} attention heads.")
+
+
+class WhisperEncoder(AudioEncoder):
+    """Log-mel frames to a sequence of states, one for every 20 ms or, pooled, one for every `step_seconds`.
+
+    Hidden states are numbered as transformers numbers them: 0 is the input of the first block, i the output of block i,
+    and the last one also passes the final LayerNorm. Blocks above the highest one asked for do not exist in the module.
+
+    Args:
+        architecture: the sizes of the whole encoder.
+        layer: which hidden state to yield, or several; by default the last.
+        combine: what becomes of several: ``concat`` along the width, or their ``mean``.
+        step_seconds: pool the states over consecutive windows of this length, a multiple of 0.02 s; None: no pooling.
+        statistics: what a pooled state holds: ``mean``, or ``mean+std`` (doubles the width).
+
+    Attributes:
+        dim: width of what is yielded, after `combine` and `statistics`.
+        max_frames: longest input, in frames of 10 ms (3000 = 30 s for the published models).
+
+    Raises:
+        UsageError: a layer that does not exist, or a step that is no multiple of 0.02 s.
+    """
+
+    def __init__(
+        self,
+        architecture: WhisperArchitecture,
+        *,
+        layer: int | Sequence[int] | None = None,
+        combine: Combine = "concat",
+        step_seconds: float | None = None,
+        statistics: Statistics = "mean",
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.combine = combine
+        self.statistics = statistics
+        self.picked = _picked_layers(layer, architecture.layers)
+        self.window = None if step_seconds is None else _window(step_seconds)
+
+        width = architecture.dim
+        self.conv1 = nn.Conv1d(architecture.mel_bins, width, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=FRAMES_PER_STATE, padding=1)
+        self.embed_positions = nn.Embedding(architecture.positions, width).requires_grad_(False)
+        self.layers = nn.ModuleList(_Block(architecture) for _ in range(max(self.picked)))
+        self.layer_norm = nn.LayerNorm(width) if architecture.layers in self.picked else None
+
+        self.front_end = f"whisper{architecture.mel_bins}"
+        self.max_frames = architecture.positions * FRAMES_PER_STATE
+        self.dim = width * (len(self.picked) if combine == "concat" else 1)
+        if self.window is not None and statistics == "mean+std":
+            self.dim *= 2
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str,
+        *,
+        layer: int | Sequence[int] | None = None,
+        combine: Combine = "concat",
+        step_seconds: float | None = None,
+        statistics: Statistics = "mean",
+        frozen: bool = True,
+        revision: str | None = None,
+    ) -> WhisperEncoder:
+        """The encoder of a published Whisper model.
+
+        Args:
+            source: a folder or a name on the Hugging Face Hub, with weights in transformers' layout (``config.json`` and
+                safetensors) or in CTranslate2's (``model.bin``, as faster-whisper uses).
+            layer, combine, step_seconds, statistics: as for the class.
+            frozen: see :func:`~m3ser.encoders.freeze`.
+            revision: branch, tag or commit on the Hub.
+
+        Raises:
+            CheckpointError: nothing there, not a Whisper model, or damaged.
+            UsageError: an option that does not fit the model.
+        """
+        from m3ser.encoders.weights import load_weights
+        from m3ser.encoders.whisper_checkpoints import read_whisper
+
+        architecture, state_dict = read_whisper(source, revision=revision)
+        with torch.device("meta"):
+            encoder = cls(architecture, layer=layer, combine=combine, step_seconds=step_seconds, statistics=statistics)
+        encoder.to_empty(device="cpu")
+        kept = {name: value for name, value in state_dict.items() if not encoder._is_above(name)}
+        load_weights(encoder, kept, source=source)
+        return freeze(encoder) if frozen else encoder
+
+    def forward(self, features: Tensor, mask: Tensor) -> EncoderStates:
+        """Encode a padded batch.
+
+        Args:
+            features: (batch, frames, mel_bins) float, Whisper's log-mel, at least one frame and at most `max_frames`.
+            mask: (batch, frames) bool, True = real.
+
+        Returns:
+            States (batch, ceil(frames / 2), dim); pooled: (batch, ceil(ceil(frames / 2) / window), dim).
+
+        Raises:
+            UsageError: a shape, a length or the mask's type is not as above.
+        """
+        check_mask(mask, features)
+        self._check_features(features)
+        hidden = self._embed(features, mask)
+        # State j sits on frame 2j, and is real where that frame is.
+        mask = mask[:, ::FRAMES_PER_STATE]
+        attend = ~safe_key_padding(mask)[:, None, None, :]
+
+        hidden_states = {0: hidden}
+        for number, block in enumerate(self.layers, start=1):
+            hidden = block(hidden, attend)
+            hidden_states[number] = hidden
+        if self.layer_norm is not None:
+            hidden_states[self.architecture.layers] = self.layer_norm(hidden)
+        picked = [hidden_states[number] for number in self.picked]
+        states = torch.cat(picked, dim=-1) if self.combine == "concat" else torch.stack(picked).mean(dim=0)
+        if self.window is None:
+            return EncoderStates(zero_padding(states, mask), mask)
+        return pool_windows(states, mask, window=self.window, statistics=self.statistics)
+
+    def _embed(self, features: Tensor, mask: Tensor) -> Tensor:
+        """The two convolutions and the positions: (batch, ceil(frames / 2), dim).
+
+        Each convolution sees zeros beyond the end of an utterance, as it does at the edge of a tensor.
+        """
+        channels_first = zero_padding(features, mask).transpose(1, 2)
+        hidden = functional.gelu(self.conv1(channels_first)).masked_fill(~mask.unsqueeze(1), 0.0)
+        hidden = functional.gelu(self.conv2(hidden)).transpose(1, 2)
+        positions: Tensor = self.embed_positions(torch.arange(hidden.shape[1], device=hidden.device))
+        return hidden + positions
+
+    def _check_features(self, features: Tensor) -> None:
+        if torch.compiler.is_compiling():
+            return
+        bins = self.architecture.mel_bins
+        if features.dim() != 3 or features.shape[2] != bins:
+            raise UsageError(
+                f"This encoder takes features of shape (batch, frames, {bins}), not {tuple(features.shape)}."
+            )
+        limit = self.architecture.positions * FRAMES_PER_STATE
+        if not 1 <= features.shape[1] <= limit:
+            raise UsageError(
+                f"This encoder takes 1 to {limit} frames ({limit / 100:g} s) at a time, not {features.shape[1]}; "
+                "cut the recording into windows."
+            )
+
+    def _is_above(self, name: str) -> bool:
+        """Whether the parameter `name` belongs to a part above the highest layer asked for."""
+        part, _, rest = name.partition(".")
+        if part == "layer_norm":
+            return self.layer_norm is None
+        return part == "layers" and int(rest.partition(".")[0]) >= len(self.layers)
+
+
+class _Block(nn.Module):
+    """One pre-norm transformer block."""
+
+    def __init__(self, architecture: WhisperArchitecture) -> None:
+        super().__init__()
+        width = architecture.dim
+        self.self_attn = _SelfAttention(width, architecture.heads)
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, architecture.ffn_dim)
+        self.fc2 = nn.Linear(architecture.ffn_dim, width)
+        self.final_layer_norm = nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor, attend: Tensor) -> Tensor:
+        """(batch, steps, dim) to the same; `attend` (batch, 1, 1, steps) bool is True where a key may be looked at."""
+        hidden = hidden + self.self_attn(self.self_attn_layer_norm(hidden), attend)
+        inner = functional.gelu(self.fc1(self.final_layer_norm(hidden)))
+        return hidden + self.fc2(inner)  # type: ignore[no-any-return]
+
+
+class _SelfAttention(nn.Module):
+    """Multi-head self-attention; the keys have no bias."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width, bias=False)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, hidden: Tensor, attend: Tensor) -> Tensor:
+        query, key, value = (
+            projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=attend)
+        return self.out_proj(mixed.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
+
+
+def _picked_layers(layer: int | Sequence[int] | None, last: int) -> tuple[int, ...]:
+    """The numbers of the hidden states to yield."""
+    if layer is None:
+        return (last,)
+    picked = (layer,) if isinstance(layer, int) else tuple(layer)
+    if not picked or any(not 0 <= number <= last for number in picked) or len(set(picked)) < len(picked):
+        raise UsageError(f"layer must name different hidden states from 0 to {last}, not {list(picked)}.")
+    return picked
+
+
+def _window(step_seconds: float) -> int:
+    """How many states make up `step_seconds`."""
+    window = round(step_seconds * STATES_PER_SECOND)
+    if window < 1 or abs(window - step_seconds * STATES_PER_SECOND) > 1e-6:
+        raise UsageError(f"step_seconds must be a multiple of {1 / STATES_PER_SECOND:g} s, not {step_seconds:g}.")
+    return window

@@ -1,0 +1,16 @@
+"""Inference: a bundle, and what it says of recordings and words. ONNX Runtime; no torch."""
+
+from m3ser.inference.catalogue import ListedBundle, list_bundles
+from m3ser.inference.graphs import SessionSettings
+from m3ser.inference.recogniser import Recogniser, load
+from m3ser.inference.requests import TRANSCRIBE, Request
+
+__all__ = [
+    "TRANSCRIBE",
+    "ListedBundle",
+    "Recogniser",
+    "Request",
+    "SessionSettings",
+    "list_bundles",
+    "load",
+]

@@ -1,0 +1,200 @@
+"""A bundle's three graphs under ONNX Runtime: each loaded once, when it is first needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from m3ser.bundle import Bundle
+from m3ser.errors import BundleError, UsageError
+
+__all__ = ["Graph", "Graphs", "SessionSettings"]
+
+Array = NDArray[Any]
+
+_CPU = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How ONNX Runtime is to run the graphs.
+
+    Args:
+        threads: processor threads for one call; None: one per physical core.
+        providers: ONNX Runtime execution providers by their own names, the preferred one first.
+
+    Raises:
+        UsageError: fewer than one thread, or a provider that the installed ONNX Runtime does not have.
+    """
+
+    threads: int | None = None
+    providers: tuple[str, ...] = (_CPU,)
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads is {self.threads}; it must be 1 or more, or None for one per core.")
+        if self.providers == (_CPU,):
+            return  # every build has it, so nothing needs importing to find out
+        import onnxruntime
+
+        available = onnxruntime.get_available_providers()
+        unknown = [name for name in self.providers if name not in available]
+        if unknown or not self.providers:
+            raise UsageError(
+                f"The installed ONNX Runtime has no execution provider '{', '.join(unknown)}'; it has "
+                f"{', '.join(available)}."
+            )
+
+    def session_options(self) -> Any:
+        """The options every graph is loaded with."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: its warnings speak of graph surgery, not of the user's audio
+        if self.threads is not None:
+            options.intra_op_num_threads = self.threads
+        # Memory plans are kept per input shape. Utterances rarely share one, so the plans would only pile up.
+        options.enable_mem_pattern = False
+        # int8 weights are stored as DequantizeLinear of an initializer. With the QDQ rewrites on, ONNX Runtime leaves
+        # them int8 and runs them as block-quantised MatMuls, which rounds the activations too; off, it widens them to
+        # fp32 once, while loading, and the graph is then exactly the fp32 one.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # A graph may point to weights in files beside it. Those would not be in the bundle's list of hashes, so they
+        # are looked for where nothing can be.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        return options
+
+
+class Graph:
+    """One ONNX graph of a bundle, loaded when it is first run. Several threads may run it at once.
+
+    Args:
+        bundle: the opened bundle.
+        file: the graph's file in it.
+        inputs, outputs: the names that the graph must have, in the order of :meth:`run`.
+        width: what the last axis of its first output must be.
+        settings: how to run it.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        file: str,
+        *,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        width: int,
+        settings: SessionSettings,
+    ) -> None:
+        self._path = bundle.path(file)
+        self._title = f"Graph '{file}' of bundle '{bundle.folder}'"
+        self._inputs = inputs
+        self._outputs = outputs
+        self._width = width
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._session: Any = None
+
+    def load(self) -> None:
+        """Load the graph now, unless it is loaded already.
+
+        Raises:
+            BundleError: ONNX Runtime refuses it, or it is not the graph that the bundle says it is.
+        """
+        with self._lock:
+            if self._session is None:
+                self._session = self._open()
+
+    def run(self, *arrays: Array) -> list[Array]:
+        """The graph's outputs for one array per input, in the order of `outputs`.
+
+        Raises:
+            BundleError: the graph cannot be loaded or fails on these arrays.
+        """
+        self.load()
+        feed = dict(zip(self._inputs, arrays, strict=True))
+        try:
+            results: list[Array] = self._session.run(self._outputs, feed)
+        except _runtime_faults() as error:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in feed.items())
+            raise BundleError(f"{self._title} failed on {shapes}: {_one_line(error)}.") from error
+        return results
+
+    def _open(self) -> Any:
+        import onnxruntime
+
+        try:
+            session = onnxruntime.InferenceSession(
+                self._path.read_bytes(),
+                sess_options=self._settings.session_options(),
+                providers=list(self._settings.providers),
+            )
+        except OSError as error:
+            raise BundleError(f"{self._title} cannot be read: {error.strerror or error}.") from error
+        except _runtime_faults() as error:
+            raise BundleError(f"{self._title} is not one that ONNX Runtime can load: {_one_line(error)}.") from error
+        self._require("inputs", self._inputs, session.get_inputs())
+        self._require("outputs", self._outputs, session.get_outputs())
+        found = next(node for node in session.get_outputs() if node.name == self._outputs[0]).shape[-1]
+        # A symbolic axis has a name in place of a number; then the arrays themselves tell.
+        if isinstance(found, int) and found != self._width:
+            raise BundleError(f"{self._title} yields vectors of {found}; bundle.json says {self._width}.")
+        return session
+
+    def _require(self, what: str, expected: tuple[str, ...], nodes: Sequence[Any]) -> None:
+        found = [node.name for node in nodes]
+        if sorted(found) != sorted(expected):
+            raise BundleError(f"{self._title} has the {what} {', '.join(found)}; expected {', '.join(expected)}.")
+
+
+class Graphs:
+    """The three graphs of a bundle, with their shapes.
+
+    Raises:
+        UsageError: see :class:`SessionSettings`.
+    """
+
+    def __init__(self, bundle: Bundle, settings: SessionSettings) -> None:
+        manifest = bundle.manifest
+        self.audio = Graph(
+            bundle,
+            manifest.audio.graph,
+            inputs=("features", "mask"),
+            outputs=("states", "states_mask"),
+            width=manifest.audio.dim,
+            settings=settings,
+        )
+        self.text = Graph(
+            bundle,
+            manifest.text.graph,
+            inputs=("input_ids", "attention_mask"),
+            outputs=("states",),
+            width=manifest.text.dim,
+            settings=settings,
+        )
+        self.fusion = Graph(
+            bundle,
+            manifest.fusion.graph,
+            inputs=("text", "text_mask", "audio", "audio_mask"),
+            outputs=("logits",),
+            width=len(manifest.labels),
+            settings=settings,
+        )
+
+
+def _runtime_faults() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: a class per status code of its own, and RuntimeError or ValueError from its wrapper."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return (RuntimeError, ValueError, *own)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

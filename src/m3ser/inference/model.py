@@ -1,0 +1,117 @@
+"""The model of a bundle at work: prepared utterances in, calibrated scores out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.bundle import Bundle
+from m3ser.errors import BundleError
+from m3ser.inference.batching import length_batches, pad
+from m3ser.inference.graphs import Graphs, SessionSettings
+from m3ser.inference.preparation import Prepared
+from m3ser.schema import Prediction
+from m3ser.text import load_tokenizer
+
+__all__ = ["Model"]
+
+States = NDArray[np.float32]
+
+# The most that one run of a graph may hold, padding included. Larger batches gain no speed on a processor and cost
+# memory: attention keeps a matrix of length x length for every head.
+_AUDIO_SECONDS = 60.0
+_TOKENS = 2048
+_STATES = 4096
+
+
+class Model:
+    """Runs a bundle's graphs on any number of utterances at once. Several threads may use it at once.
+
+    Args:
+        bundle: the opened bundle.
+        settings: how ONNX Runtime is to run it.
+        frames_per_second: how many frames of features a second of sound has.
+
+    Raises:
+        BundleError: the tokenizer cannot be read.
+    """
+
+    def __init__(self, bundle: Bundle, *, settings: SessionSettings, frames_per_second: float) -> None:
+        manifest = bundle.manifest
+        self._manifest = manifest
+        self._graphs = Graphs(bundle, settings)
+        self._tokenizer = load_tokenizer(bundle.path(manifest.text.tokenizer), manifest.text.max_tokens)
+        self._audio_budget = int(_AUDIO_SECONDS * frames_per_second)
+
+    def predict(self, utterances: Sequence[Prepared]) -> list[Prediction]:
+        """One prediction per utterance; each is what it would be alone, within the rounding of float32.
+
+        Raises:
+            BundleError: a graph cannot be loaded, fails, or yields scores that are not numbers.
+        """
+        if not utterances:
+            return []
+        logits = self._logits(self._text_states(utterances), self._audio_states(utterances))
+        if not np.isfinite(logits).all():
+            raise BundleError(f"Model '{self._manifest.full_name}' gave scores that are NaN or infinite; it is broken.")
+        return [self._prediction(*pair) for pair in zip(utterances, logits, strict=True)]
+
+    def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
+        """Audio states (steps, dim) of each utterance; (0, dim) where it has no sound."""
+        stretches = [window for utterance in utterances for window in utterance.windows]
+        encoded: dict[int, States] = {}
+        for batch in length_batches([len(window) for window in stretches], budget=self._audio_budget):
+            states, mask = self._graphs.audio.run(*pad([stretches[i] for i in batch]))
+            encoded.update((i, states[row, mask[row]]) for row, i in enumerate(batch))
+        in_order = (encoded[i] for i in range(len(stretches)))
+        nothing = np.zeros((0, self._manifest.audio.dim), np.float32)
+        return [np.concatenate([nothing, *itertools.islice(in_order, len(u.windows))]) for u in utterances]
+
+    def _text_states(self, utterances: Sequence[Prepared]) -> list[States]:
+        """Text states (tokens, dim) of each utterance; (0, dim) where it has no words."""
+        result = [np.zeros((0, self._manifest.text.dim), np.float32) for _ in utterances]
+        spoken = [(i, utterance.text) for i, utterance in enumerate(utterances) if utterance.text is not None]
+        if not spoken:
+            return result
+        ids, mask = self._tokenizer.encode([text for _, text in spoken])
+        lengths = [int(length) for length in mask.sum(axis=1)]
+        for batch in length_batches(lengths, budget=_TOKENS):
+            longest = lengths[batch[0]]
+            (states,) = self._graphs.text.run(ids[batch, :longest], mask[batch, :longest])
+            for row, j in enumerate(batch):
+                result[spoken[j][0]] = states[row, : lengths[j]]
+        return result
+
+    def _logits(self, text: Sequence[States], audio: Sequence[States]) -> NDArray[np.float32]:
+        """Logits (utterances, labels). A modality of length 0 is missing."""
+        logits = np.zeros((len(text), len(self._manifest.labels)), np.float32)
+        lengths = [len(t) + len(a) for t, a in zip(text, audio, strict=True)]
+        for batch in length_batches(lengths, budget=_STATES):
+            (logits[batch],) = self._graphs.fusion.run(*pad([text[i] for i in batch]), *pad([audio[i] for i in batch]))
+        return logits
+
+    def _prediction(self, utterance: Prepared, logits: NDArray[np.float32]) -> Prediction:
+        temperature = self._manifest.temperature
+        if not utterance.windows:
+            divisor = temperature.text
+        elif utterance.text is None:
+            divisor = temperature.audio
+        else:
+            divisor = temperature.both
+        scaled = logits.astype(np.float64) / divisor
+        shares = np.exp(scaled - scaled.max())
+        shares /= shares.sum()
+        labels = self._manifest.labels
+        return Prediction(
+            label=labels[int(shares.argmax())],
+            scores=dict(zip(labels, shares.tolist(), strict=True)),
+            duration=utterance.duration,
+            text=utterance.text,
+            text_source=utterance.text_source,
+            model=self._manifest.full_name,
+            file=utterance.file,
+            removed=utterance.removed,
+        )

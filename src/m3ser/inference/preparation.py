@@ -1,0 +1,160 @@
+"""From what a caller hands in to what the encoders take: decoding, log-mel features, words. No model runs here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, FrontEnd, load_waveform
+from m3ser.bundle import Bundle
+from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
+from m3ser.inference.batching import windows
+from m3ser.inference.requests import TRANSCRIBE, Request
+from m3ser.schema import TextSource
+from m3ser.text import clean
+from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
+
+__all__ = ["Preparation", "Prepared"]
+
+_log = logging.getLogger("m3ser.inference")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One utterance, ready for the encoders.
+
+    Attributes:
+        file: the recording as the caller named it.
+        duration: seconds of sound; None: there is none.
+        windows: features, each (frames, ...) and no longer than the audio encoder takes; empty: no sound.
+        text: the cleaned words; None: there are none.
+        text_source: where they came from.
+        removed: what cleaning took out of them.
+    """
+
+    file: str | None
+    duration: float | None
+    windows: tuple[NDArray[np.float32], ...]
+    text: str | None
+    text_source: TextSource
+    removed: tuple[str, ...]
+
+
+class Preparation:
+    """Prepares utterances as one bundle needs them. Several threads may use it at once.
+
+    Args:
+        bundle: the opened bundle.
+        transcriber: "auto": the first one that is installed; the name of one; one itself; None: transcribe nothing.
+        max_seconds: the longest recording that is accepted.
+
+    Raises:
+        BundleError: the bundle needs a front end that this m3ser does not have.
+        UsageError, MissingExtraError: the transcriber that was asked for by name is unknown or not installed.
+    """
+
+    def __init__(self, bundle: Bundle, *, transcriber: Transcriber | str | None, max_seconds: float) -> None:
+        audio = bundle.manifest.audio
+        if audio.front_end not in FRONT_ENDS:
+            raise BundleError(
+                f"Bundle '{bundle.folder}' needs the front end '{audio.front_end}', which this m3ser does not have; it "
+                f"has {', '.join(sorted(FRONT_ENDS))}."
+            )
+        self._front_end: FrontEnd = FRONT_ENDS[audio.front_end]
+        self._window = max(1, int(audio.max_seconds * self._front_end.frames_per_second))
+        self._max_seconds = max_seconds
+        self._lock = threading.Lock()
+        # The default one is looked for when it is first needed: given text, or none, no transcriber is ever loaded.
+        self._undecided = transcriber == "auto"
+        self._transcriber: Transcriber | None = None
+        if isinstance(transcriber, str):
+            self._transcriber = None if self._undecided else get_transcriber(transcriber)
+        else:
+            self._transcriber = transcriber
+
+    @property
+    def transcriber(self) -> Transcriber | None:
+        """What turns speech into text here; None: nothing does."""
+        with self._lock:
+            if self._undecided:
+                self._transcriber = default_transcriber()
+                self._undecided = False
+            return self._transcriber
+
+    @property
+    def frames_per_second(self) -> float:
+        """How many frames of features a second of sound has."""
+        return self._front_end.frames_per_second
+
+    def prepare(self, request: Request) -> Prepared:
+        """Decode, analyse, transcribe and clean one utterance.
+
+        Raises:
+            AudioError: the recording cannot be used.
+            TextError: there is no recording, and no words are left of the text.
+        """
+        waveform = self._waveform(request)
+        stretches = () if waveform is None else self._windows(waveform, request)
+        text, source = self._text(request, waveform)
+        cleaned = None if text is None else clean(text)
+        if cleaned is None or not cleaned.text:
+            if waveform is None:
+                raise TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
+            source = "none"
+        return Prepared(
+            file=request.file,
+            duration=None if waveform is None else len(waveform) / SAMPLE_RATE,
+            windows=stretches,
+            text=cleaned.text if cleaned is not None and source != "none" else None,
+            text_source=source,
+            removed=() if cleaned is None else cleaned.removed,
+        )
+
+    def _waveform(self, request: Request) -> NDArray[np.float32] | None:
+        if request.audio is None:
+            return None
+        return load_waveform(
+            request.audio,
+            sample_rate=request.sample_rate,
+            start=request.start,
+            end=request.end,
+            max_seconds=self._max_seconds,
+        )
+
+    def _windows(self, waveform: NDArray[np.float32], request: Request) -> tuple[NDArray[np.float32], ...]:
+        features = self._front_end.features(waveform)
+        if not len(features):
+            raise AudioTooShortError(
+                f"{_named(request)} lasts {len(waveform) / SAMPLE_RATE:.2f} s; this model needs at least "
+                f"{self._front_end.min_samples / SAMPLE_RATE:.3g} s."
+            )
+        return tuple(windows(features, longest=self._window))
+
+    def _text(self, request: Request, waveform: NDArray[np.float32] | None) -> tuple[str | None, TextSource]:
+        if request.text is None:
+            return None, "none"
+        if request.text is not TRANSCRIBE:
+            return request.text, "given"
+        transcriber = self.transcriber
+        if waveform is None or transcriber is None:
+            return None, "none"
+        try:
+            return transcriber.transcribe(waveform).text, "transcribed"
+        except M3serError as error:
+            # The voice can still be judged, and the prediction says that its text is missing.
+            _log.warning(
+                "%s: the voice alone is used, because %s could not transcribe it: %s",
+                _named(request),
+                transcriber.name,
+                error,
+            )
+            return None, "none"
+
+
+def _named(request: Request) -> str:
+    return f"'{os.fspath(request.file)}'" if request.file is not None else "The recording"

@@ -1,0 +1,242 @@
+"""From recordings and words to emotions."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, overload
+
+import numpy as np
+
+from m3ser.bundle import Bundle
+from m3ser.errors import M3serError, UsageError
+from m3ser.inference.catalogue import find_bundle
+from m3ser.inference.graphs import SessionSettings
+from m3ser.inference.model import Model
+from m3ser.inference.preparation import Preparation, Prepared
+from m3ser.inference.requests import TRANSCRIBE, AudioSource, Request, TextRequest, as_request
+from m3ser.schema import Prediction
+from m3ser.text.asr import Transcriber
+
+__all__ = ["Recogniser", "load"]
+
+MAX_SECONDS = 600.0
+"""The longest recording that is taken for one utterance, unless the caller says otherwise."""
+
+_LARGEST_CHUNK = 16  # utterances that are recognised together, at most
+_DECODERS = 4  # threads that read files ahead, at most
+
+
+def load(
+    name_or_folder: str | os.PathLike[str] = "starter",
+    *,
+    transcriber: Transcriber | str | None = "auto",
+    threads: int | None = None,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    max_seconds: float = MAX_SECONDS,
+) -> Recogniser:
+    """Open a bundle and check every file of it; its graphs are loaded when they are first needed.
+
+    Args:
+        name_or_folder: a bundle that comes with m3ser ("starter"), a bundle's folder, or a Hugging Face Hub id
+            ("owner/name", "owner/name@revision").
+        transcriber: what turns speech into text where none is given. "auto": the first one that is installed, the voice
+            alone where none is; "moonshine" or "faster-whisper:size"; an object of your own; None: the voice alone.
+        threads: processor threads for the model; None: one per physical core.
+        providers: ONNX Runtime execution providers by their own names, the preferred one first.
+        max_seconds: the longest recording to accept.
+
+    Raises:
+        UsageError: an unknown name, provider or transcriber, or an impossible number.
+        MissingExtraError: the transcriber asked for is not installed.
+        BundleError: the bundle is missing, damaged, of a newer format, or cannot be fetched.
+    """
+    if not max_seconds > 0:
+        raise UsageError(f"max_seconds is {max_seconds}; it must be above 0.")
+    settings = SessionSettings(threads=threads, providers=tuple(providers))
+    return Recogniser(find_bundle(name_or_folder), settings=settings, transcriber=transcriber, max_seconds=max_seconds)
+
+
+class Recogniser:
+    """Recognises the emotion of utterances with one bundle. Made by :func:`load`; several threads may use it at once.
+
+    Args:
+        bundle: the opened bundle.
+        settings: how ONNX Runtime is to run it.
+        transcriber: see :func:`load`.
+        max_seconds: the longest recording to accept.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        settings: SessionSettings,
+        transcriber: Transcriber | str | None,
+        max_seconds: float,
+    ) -> None:
+        self._bundle = bundle
+        self._preparation = Preparation(bundle, transcriber=transcriber, max_seconds=max_seconds)
+        self._model = Model(bundle, settings=settings, frames_per_second=self._preparation.frames_per_second)
+
+    @property
+    def name(self) -> str:
+        """The bundle and its version: "starter@1"."""
+        return self._bundle.manifest.full_name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the scores."""
+        return self._bundle.manifest.labels
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle behind it."""
+        return self._bundle
+
+    @property
+    def transcriber(self) -> Transcriber | None:
+        """What turns speech into text where none is given; None: such recordings are judged by the voice alone."""
+        return self._preparation.transcriber
+
+    def __repr__(self) -> str:
+        return f"<Recogniser {self.name}: {', '.join(self.labels)}>"
+
+    def predict(
+        self,
+        audio: AudioSource | None = None,
+        *,
+        text: TextRequest = TRANSCRIBE,
+        sample_rate: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Prediction:
+        """Recognise the emotion of one utterance, from the voice, the words, or both.
+
+        Args:
+            audio: a path, encoded bytes, a binary file, or an array (samples,) or (samples, channels) with values in
+                [-1, 1]; None: the text alone.
+            text: what is said. Left out, it is transcribed where a transcriber is installed (see :attr:`transcriber`);
+                None: the voice alone. A text of which cleaning leaves nothing counts as none.
+            sample_rate: of an array, in Hz.
+            start: where the utterance begins in the recording, in seconds; None: at its beginning.
+            end: where it ends; None: at its end.
+
+        Returns:
+            The prediction; its `text_source` says what was used. Where transcription fails, the voice alone is judged,
+            and the logger ``m3ser.inference`` says why.
+
+        Raises:
+            UsageError: neither audio nor text.
+            AudioError: the recording cannot be used.
+            TextError: the text is not a string, or nothing is left of it and there is no audio.
+        """
+        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end)
+        return self._model.predict([self._preparation.prepare(request)])[0]
+
+    @overload
+    def predict_batch(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["raise"] = "raise"
+    ) -> list[Prediction]: ...
+
+    @overload
+    def predict_batch(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["return"]
+    ) -> list[Prediction | M3serError]: ...
+
+    def predict_batch(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["raise", "return"] = "raise"
+    ) -> list[Prediction] | list[Prediction | M3serError]:
+        """Recognise many utterances: the same numbers as one by one (within 1e-5), in less time.
+
+        Args:
+            items: requests, or recordings to transcribe and recognise.
+            on_error: "raise": the first failure, in the order of the items, is raised; "return": each failure takes its
+                item's place in the list, and the other items are answered.
+
+        Returns:
+            One result per item, in the order given.
+
+        Raises:
+            UsageError: `items` is a single item, or `on_error` is neither of the two.
+            M3serError: with "raise", the first item's that failed.
+        """
+        return list(self.predict_each(items, on_error=on_error))
+
+    @overload
+    def predict_each(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["raise"] = "raise"
+    ) -> Iterator[Prediction]: ...
+
+    @overload
+    def predict_each(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["return"]
+    ) -> Iterator[Prediction | M3serError]: ...
+
+    @overload
+    def predict_each(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["raise", "return"]
+    ) -> Iterator[Any]: ...
+
+    def predict_each(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["raise", "return"] = "raise"
+    ) -> Iterator[Any]:
+        """Recognise many utterances, yielding each result as soon as it and those before it are known.
+
+        The next recordings are read and transcribed while the model works on the last ones. Items are taken from
+        `items` only as far ahead as that needs, so that memory does not grow with their number.
+
+        Args and raises as in :meth:`predict_batch`; with "raise", the results before the failure are yielded first.
+        """
+        if isinstance(items, (str, bytes, os.PathLike, np.ndarray, Request)):
+            raise UsageError("These are not several items but one: use predict, or put it into a list.")
+        if on_error not in ("raise", "return"):
+            raise UsageError(f"on_error is '{on_error}'; it must be 'raise' or 'return'.")
+        return self._each(iter(items), on_error=on_error)
+
+    def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
+        pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")
+        try:
+            ahead: deque[Future[Prepared]] = deque()
+            # From one upwards: the first result comes at once, and soon whole chunks go through the model together.
+            # What is recognised together is the same in every run, down to the last bit of the scores.
+            for size in itertools.chain((1, 2, 4, 8), itertools.repeat(_LARGEST_CHUNK)):
+                wanted = 2 * _LARGEST_CHUNK - len(ahead)
+                ahead.extend(pool.submit(self._prepare, item) for item in itertools.islice(items, wanted))
+                if not ahead:
+                    return
+                chunk = [_outcome(ahead.popleft()) for _ in range(min(size, len(ahead)))]
+                for result in self._settle(chunk):
+                    if isinstance(result, M3serError) and on_error == "raise":
+                        raise result
+                    yield result
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _prepare(self, item: Request | AudioSource) -> Prepared:
+        return self._preparation.prepare(as_request(item))
+
+    def _settle(self, chunk: Sequence[Prepared | M3serError]) -> list[Prediction | M3serError]:
+        """Answer what was prepared, leaving failures in their places."""
+        ready = [item for item in chunk if isinstance(item, Prepared)]
+        answers = iter(self._answer_or_fail(ready))
+        return [next(answers) if isinstance(item, Prepared) else item for item in chunk]
+
+    def _answer_or_fail(self, utterances: Sequence[Prepared]) -> Sequence[Prediction | M3serError]:
+        try:
+            return self._model.predict(utterances)
+        except M3serError as error:
+            if len(utterances) == 1:
+                return [error]
+            # One utterance too large for the memory must not take the others with it.
+            return [answer for utterance in utterances for answer in self._answer_or_fail([utterance])]
+
+
+def _outcome(future: Future[Prepared]) -> Prepared | M3serError:
+    try:
+        return future.result()
+    except M3serError as error:
+        return error

@@ -1,0 +1,69 @@
+"""What a recogniser can be asked."""
+
+from __future__ import annotations
+
+import enum
+import os
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.errors import TextError, UsageError
+
+__all__ = ["TRANSCRIBE", "AudioSource", "Request", "TextRequest", "Transcribe", "as_request"]
+
+
+class Transcribe(enum.Enum):
+    """The type of :data:`TRANSCRIBE`."""
+
+    TRANSCRIBE = "transcribe"
+
+    def __repr__(self) -> str:
+        return "TRANSCRIBE"
+
+
+TRANSCRIBE: Final = Transcribe.TRANSCRIBE
+"""In place of a text: transcribe the recording where a transcriber is installed, use the voice alone where not."""
+
+AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.generic]"
+TextRequest: TypeAlias = "str | Literal[Transcribe.TRANSCRIBE] | None"
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One utterance to recognise.
+
+    Attributes:
+        audio: a path, encoded bytes, a binary file, or an array (samples,) or (samples, channels); None: text alone.
+        text: what is said; :data:`TRANSCRIBE`; or None to use the voice alone.
+        sample_rate: in Hz; needed for arrays, and only for them.
+        start, end: the part of the recording that is meant, in seconds; None: from its beginning, to its end.
+
+    Raises:
+        UsageError: neither audio nor text.
+        TextError: a text that is not a string.
+    """
+
+    audio: AudioSource | None
+    text: TextRequest = TRANSCRIBE
+    sample_rate: int | None = None
+    start: float | None = None
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.text is None or self.text is TRANSCRIBE or isinstance(self.text, str)):
+            raise TextError(f"The text must be a string, TRANSCRIBE or None; it is of type {type(self.text).__name__}.")
+        if self.audio is None and not isinstance(self.text, str):
+            raise UsageError("Nothing to recognise: give audio, a text, or both.")
+
+    @property
+    def file(self) -> str | None:
+        """The recording as the caller named it; None where it has no name."""
+        return os.fspath(self.audio) if isinstance(self.audio, (str, os.PathLike)) else None
+
+
+def as_request(item: Request | AudioSource) -> Request:
+    """`item` itself, or the request to recognise the recording that it is, transcribing its words."""
+    return item if isinstance(item, Request) else Request(item)

@@ -1,0 +1,61 @@
+"""The published systems, each one graph in one file, and the composition with their encoders.
+
+>>> from m3ser import models
+>>> models.names()
+('3m-ser', '3m-ser-ln', '3m-ser-minmax', 'server', 'text-only', 'audio-only')
+>>> model = models.build("3m-ser-ln", text_dim=768, audio_dim=128, num_labels=4)
+>>> model.num_parameters()
+2552644
+
+Only what is used is imported: the names and descriptions of the systems need no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from m3ser.errors import MissingExtraError
+from m3ser.models.registry import SYSTEMS, System, build, names, system
+
+if TYPE_CHECKING:
+    from m3ser.models.base import FusionModel, FusionOutput
+    from m3ser.models.checkpoints import load, save
+    from m3ser.models.composition import SpeechEmotionConfig, SpeechEmotionModel
+    from m3ser.models.config import FusionConfig
+
+__all__ = [
+    "SYSTEMS",
+    "FusionConfig",
+    "FusionModel",
+    "FusionOutput",
+    "SpeechEmotionConfig",
+    "SpeechEmotionModel",
+    "System",
+    "build",
+    "load",
+    "names",
+    "save",
+    "system",
+]
+
+_TORCH = {
+    "FusionConfig": "config",
+    "FusionModel": "base",
+    "FusionOutput": "base",
+    "SpeechEmotionConfig": "composition",
+    "SpeechEmotionModel": "composition",
+    "load": "checkpoints",
+    "save": "checkpoints",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_TORCH[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "m3ser":
+            raise
+        raise MissingExtraError(f"m3ser.models.{name}", "train") from error

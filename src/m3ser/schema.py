@@ -1,0 +1,190 @@
+"""The nouns of m3ser: Utterance, EmotionScheme, Prediction, Segment.
+
+All are frozen. Times are in seconds, frequencies in Hz, probabilities in [0, 1]. Nothing here imports anything heavier
+than the standard library, so that every room can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from m3ser.errors import UsageError
+
+__all__ = ["EMOTIONS", "IEMOCAP4", "EmotionScheme", "Prediction", "Segment", "TextSource", "Utterance"]
+
+EMOTIONS = (
+    "angry",
+    "happy",
+    "sad",
+    "neutral",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "calm",
+    "excited",
+    "frustrated",
+    "bored",
+    "other",
+)
+"""The one spelling of every emotion. Corpora map their own labels to these."""
+
+TextSource = Literal["given", "transcribed", "none"]
+"""Where a prediction's text came from; ``none``: the voice alone was used."""
+
+
+@dataclass(frozen=True)
+class EmotionScheme:
+    """An ordered set of classes, and which of :data:`EMOTIONS` each one takes in.
+
+    Attributes:
+        name: how recipes and bundles call it.
+        classes: class names in the order of the logits.
+        merges: emotions that count as another class (``{"excited": "happy"}``). What is neither a class nor merged is
+            left out of the task.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    merges: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "merges", MappingProxyType(dict(self.merges)))
+        unknown = [e for e in (*self.classes, *self.merges) if e not in EMOTIONS]
+        if unknown:
+            raise UsageError(f"Emotion scheme '{self.name}' names {unknown}; known emotions are {', '.join(EMOTIONS)}.")
+        strays = [target for target in self.merges.values() if target not in self.classes]
+        if strays:
+            raise UsageError(f"Emotion scheme '{self.name}' merges into {strays}, which are not among its classes.")
+
+    def class_of(self, emotion: str) -> str | None:
+        """The class that `emotion` counts as, or None where the scheme leaves it out."""
+        emotion = self.merges.get(emotion, emotion)
+        return emotion if emotion in self.classes else None
+
+    def index_of(self, emotion: str) -> int | None:
+        """The position of that class among the logits, or None where the scheme leaves it out."""
+        label = self.class_of(emotion)
+        return None if label is None else self.classes.index(label)
+
+
+IEMOCAP4 = EmotionScheme("iemocap4", ("angry", "happy", "sad", "neutral"), {"excited": "happy"})
+"""The paper's four classes."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech by one speaker, as a corpus or manifest describes it.
+
+    Attributes:
+        audio: the recording; None only in text corpora.
+        emotion: one of :data:`EMOTIONS`.
+        text: what was said; None where it is not known.
+        speaker, session, script: identities that splits keep apart; None where the corpus has no such thing.
+        start, end: the part of `audio` that is meant, in seconds; None: from its beginning, to its end.
+        language: BCP 47 code ("en").
+        split: "train", "validation" or "test" where one is assigned.
+        valence, arousal, dominance: the corpus's own ratings, on its own scale.
+        extra: further columns, kept as they were.
+    """
+
+    audio: Path | None
+    emotion: str
+    text: str | None = None
+    speaker: str | None = None
+    session: str | None = None
+    script: str | None = None
+    start: float | None = None
+    end: float | None = None
+    language: str | None = None
+    split: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
+        if self.audio is None and self.text is None:
+            raise UsageError("An utterance needs audio, text or both; this one has neither.")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Part of a recording with its emotion.
+
+    Attributes:
+        start, end: seconds from the beginning of the recording.
+        label: the most probable class.
+        scores: class -> calibrated probability; they sum to 1.
+        text: the words, or None where the voice alone was used.
+    """
+
+    start: float
+    end: float
+    label: str
+    scores: Mapping[str, float]
+    text: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The segment as JSON-ready values."""
+        return {
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+            "text": self.text,
+            "label": self.label,
+            "scores": _rounded(self.scores),
+        }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one utterance.
+
+    Attributes:
+        label: the most probable class.
+        scores: class -> calibrated probability, in the order of the model's classes; they sum to 1.
+        duration: length of the recording in seconds; None where there was no audio.
+        text: the words that were used, or None where the voice alone was used.
+        text_source: where they came from.
+        model: name and version of the bundle ("starter@1").
+        file: the recording as the caller named it; None for arrays and text alone.
+        segments: the parts of a longer recording; empty for a single utterance.
+        removed: what transcript cleaning took out of the text ("[laughter]"), in order.
+    """
+
+    label: str
+    scores: Mapping[str, float]
+    duration: float | None
+    text: str | None
+    text_source: TextSource
+    model: str
+    file: str | None = None
+    segments: tuple[Segment, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The prediction as JSON-ready values, in the one layout that every door of m3ser uses."""
+        return {
+            "file": self.file,
+            "duration": None if self.duration is None else round(self.duration, 3),
+            "label": self.label,
+            "scores": _rounded(self.scores),
+            "text": self.text,
+            "text_source": self.text_source,
+            "model": self.model,
+            "segments": [segment.to_dict() for segment in self.segments],
+        }
+
+    def to_json(self) -> str:
+        """The prediction as one line of JSON (UTF-8 text, not escaped)."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+
+def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    # Six digits: enough to compare, few enough to read.
+    return {label: round(float(score), 6) for label, score in scores.items()}

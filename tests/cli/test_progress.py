@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import pytest
+
+from m3ser.cli import progress
+from m3ser.cli.progress import LateProgress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def make_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    # Not a fixture: pytest puts its own stream in place between a test's set-up and the test.
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    return stream
+
+
+def test_nothing_is_shown_before_the_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    with LateProgress("recognising", 2) as bars:
+        bars.advance()
+        with bars.paused():
+            pass
+    assert terminal.getvalue() == ""
+
+
+def test_the_bar_appears_counts_and_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("recognising", 2) as bars:
+        deadline = time.monotonic() + 10
+        while not terminal.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        bars.advance()
+        with bars.paused():
+            before = terminal.getvalue()
+            time.sleep(0.3)
+            assert terminal.getvalue() == before, "the bar writes while something else does"
+        bars.advance()
+    written = terminal.getvalue()
+    assert "recognising" in written
+    assert "2/2" in written
+    assert written.endswith("\x1b[2K"), "the bar stays on the screen"
+    assert written.count("\x1b[?25l") == written.count("\x1b[?25h"), "the cursor stays hidden"
+
+
+def test_no_terminal_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("recognising", 2) as bars:
+        time.sleep(0.1)
+        bars.advance()
+        with bars.paused():
+            pass
+    assert capsys.readouterr().err == ""
