@@ -103,7 +103,7 @@ class TextPart(_Part):
 
     graph: FileName
     tokenizer: FileName
-    max_tokens: Annotated[int, Field(ge=2)]
+    max_tokens: Annotated[int, Field(ge=3)]
     dim: _Count
     language: str
 

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,10 +28,6 @@ _BLOCK = 1 << 20  # bytes read at a time
 _PAUSE = 0.5  # seconds before the first new attempt; doubled for each further one
 
 Advance = Callable[[int, "int | None"], None]
-
-
-class _Cut(Exception):  # noqa: N818 - not an error yet: the transfer is taken up again
-    """The connection broke while the body was on its way."""
 
 
 def cache_folder() -> Path:
@@ -53,8 +50,8 @@ def download(
 ) -> Path:
     """Fetch `url` into the file `destination`; nothing is asked of the server where that file is already there.
 
-    A transfer that is cut is taken up again where it stopped (HTTP Range), in this call and, through the ``.part`` file,
-    in later ones. Of several processes that ask for the same file at once, one fetches it.
+    A transfer that is cut is taken up again where it stopped (HTTP Range), in this call and, through the ``.part``
+    file, in later ones. Of several processes that ask for the same file at once, one fetches it.
 
     Args:
         url: http or https.
@@ -85,7 +82,7 @@ def download(
                     _fetch_checked(
                         url, part, sha256=sha256.lower(), timeout=timeout, attempts=attempts, advance=advance
                     )
-                os.replace(part, destination)
+                part.replace(destination)
     except OSError as error:
         raise DownloadError(f"{destination} cannot be written: {error.strerror or error}.") from error
     return destination
@@ -109,21 +106,23 @@ def _fetch_checked(url: str, part: Path, *, sha256: str, timeout: float, attempt
 def _fetch(url: str, part: Path, *, timeout: float, attempts: int, advance: Advance) -> None:
     """Append to `part` until all of `url` is there."""
     for attempt in range(attempts):
-        try:
-            _transfer(url, part, timeout=timeout, advance=advance)
-        except _Cut as cut:
-            if attempt + 1 == attempts:
-                raise DownloadError(
-                    f"{url} broke off {attempts} times, the last time after {_size(part):,} bytes ({cut}); "
-                    "what has arrived is kept, and the next call goes on from there."
-                ) from cut
-            time.sleep(_PAUSE * 2**attempt)
-        else:
+        if attempt:
+            time.sleep(_PAUSE * 2 ** (attempt - 1))
+        broken = _transfer(url, part, timeout=timeout, advance=advance)
+        if broken is None:
             return
+    raise DownloadError(
+        f"{url} broke off {attempts} times, the last time after {_size(part):,} bytes ({broken}); "
+        "what has arrived is kept, and the next call goes on from there."
+    )
 
 
-def _transfer(url: str, part: Path, *, timeout: float, advance: Advance) -> None:
-    """Ask once for what `part` lacks, and append it."""
+def _transfer(url: str, part: Path, *, timeout: float, advance: Advance) -> str | None:
+    """Ask once for what `part` lacks, and append it.
+
+    Returns:
+        None when `part` is complete; else why the transfer was cut, and is worth taking up again.
+    """
     have = _size(part)
     headers = {"User-Agent": "m3ser"} | ({"Range": f"bytes={have}-"} if have else {})
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - the scheme was checked
@@ -135,36 +134,32 @@ def _transfer(url: str, part: Path, *, timeout: float, advance: Advance) -> None
                 raise DownloadError(
                     f"{url} cannot be fetched: the server answered {error.code} {error.reason}."
                 ) from error
-            if _total(error.headers) == have:
-                return  # there is no more: all of it had arrived
+            if _content_range(error.headers, r"bytes \*/(\d+)") == have:
+                return None  # there is no more: all of it had arrived
         part.unlink()
-        raise _Cut("the server no longer has the rest of the file") from error
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        return "the server no longer has the rest of the file"
+    except (OSError, http.client.HTTPException) as error:
         raise DownloadError(f"{url} cannot be fetched: {_reason(error)}.") from error
     with response:
-        if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-            if _start(response.headers) != have:
-                part.unlink()
-                raise _Cut("the server sent another part of the file than was asked for")
-        else:
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             have = 0  # the server sends everything, whatever was asked for
+        elif _content_range(response.headers, r"bytes (\d+)-") != have:
+            part.unlink()
+            return "the server sent another part of the file than was asked for"
         length = response.headers["Content-Length"]
         expected = None if length is None else have + int(length)
         with part.open("ab" if have else "wb") as file:
-            while block := _receive(response):
+            while True:
+                try:
+                    block = response.read1(_BLOCK)
+                except (OSError, http.client.HTTPException) as error:
+                    return _reason(error)
+                if not block:
+                    break
                 file.write(block)
                 have += len(block)
                 advance(have, expected)
-    if expected is not None and have < expected:
-        raise _Cut("the connection was closed")
-
-
-def _receive(response: http.client.HTTPResponse) -> bytes:
-    """The next bytes of the body; empty at its end."""
-    try:
-        return response.read1(_BLOCK)
-    except (http.client.HTTPException, OSError) as error:
-        raise _Cut(_reason(error)) from error
+    return None if expected is None or have >= expected else "the connection was closed"
 
 
 def _reason(error: Exception) -> str:
@@ -175,15 +170,9 @@ def _reason(error: Exception) -> str:
     return (isinstance(cause, OSError) and cause.strerror) or str(cause) or type(cause).__name__
 
 
-def _start(headers: http.client.HTTPMessage) -> int | None:
-    """Where the part that a 206 answer carries begins."""
-    match = re.match(r"bytes (\d+)-", headers["Content-Range"] or "")
-    return int(match[1]) if match else None
-
-
-def _total(headers: http.client.HTTPMessage) -> int | None:
-    """The length of the whole file, as a 416 answer gives it."""
-    match = re.match(r"bytes \*/(\d+)", headers["Content-Range"] or "")
+def _content_range(headers: Message, pattern: str) -> int | None:
+    """The number that `pattern` finds in the Content-Range of an answer."""
+    match = re.match(pattern, headers["Content-Range"] or "")
     return int(match[1]) if match else None
 
 

@@ -1,14 +1,17 @@
-"""The readers on small copies as people really have them: renested, incomplete, damaged, or something else altogether."""
+"""The readers on small copies as people really have them: renested, incomplete, damaged, or something else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from m3ser.corpora import READERS, get_reader
+from m3ser.corpora.recordings import Clip, read_recordings
 from m3ser.errors import DataError, UsageError
 
 Tree = Callable[[Iterable[str]], Path]
@@ -246,7 +249,7 @@ def test_goemotions_with_another_list_of_labels_is_refused(tmp_path: Path) -> No
 
 MELD = (
     "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime\r\n"
-    '1,"Oh my God, he’s lost it.",Phoebe,sadness,negative,0,0,4,7,"00:20:57,256","00:21:00,049"\r\n'
+    '1,"Oh my God, he\u2019s lost it.",Phoebe,sadness,negative,0,0,4,7,"00:20:57,256","00:21:00,049"\r\n'
     '2,What?,Monica,surprise,negative,0,1,4,7,"00:21:01,927","00:21:03,261"\r\n'
     '3,,Monica,surprise,negative,0,2,4,7,"00:21:01,927","00:21:03,261"\r\n'
     '4,Hm.,Monica,boredom,negative,0,3,4,7,"00:21:01,927","00:21:03,261"\r\n'
@@ -258,7 +261,7 @@ def test_meld_rows(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "train_sent_emo.csv").write_bytes(MELD.encode(encoding))
     corpus = READERS["meld"].read(tmp_path)
     first, second = corpus.utterances
-    assert (first.text, first.emotion, first.speaker) == ("Oh my God, he’s lost it.", "sad", "meld/Phoebe")
+    assert (first.text, first.emotion, first.speaker) == ("Oh my God, he\u2019s lost it.", "sad", "meld/Phoebe")
     assert (first.session, first.script, first.split) == ("meld/s04e07", "meld/train-0", "train")
     assert (second.emotion, second.extra["id"]) == ("surprised", "train/dia0_utt1")
     assert "train_sent_emo.csv has rows without words or with an unknown emotion, at lines 4, 5." in corpus.findings
@@ -284,3 +287,30 @@ def test_what_is_published_about_each_corpus() -> None:
         assert info.citation.endswith(".")
         assert info.utterances > 0
         assert set(info.splits) <= {"train", "validation", "test"}
+
+
+def test_labels_that_m3ser_has_no_name_for_are_left_out_and_counted(tree: Tree) -> None:
+    info = replace(READERS["emodb"].INFO, labels={"W": "angry", "X": None})
+    corpus = read_recordings(
+        tree(["a_W.wav", "b_X.wav", "c_X.wav"]),
+        info,
+        names=re.compile(r"([a-z])_([A-Z])"),
+        describe=lambda name: Clip(name.string, name[2], speaker=name[1], sentence=None, text=None, language="de"),
+        missing=lambda present: [f"{len(present)} are there."],
+    )
+    assert [(u.emotion, u.speaker, u.script) for u in corpus.utterances] == [("angry", "emodb/a", None)]
+    assert dict(corpus.left_out) == {"label 'X'": 2}
+    assert corpus.findings == ("3 are there.",)
+
+
+def test_a_label_map_to_an_unknown_emotion_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"Corpus 'emodb' maps labels to \['livid'\]; known are angry"):
+        replace(READERS["emodb"].INFO, labels={"W": "livid"})
+
+
+def test_a_recording_without_samples_is_reported(tree: Tree, write_wav: Callable[..., Path]) -> None:
+    root = tree(["wav/03a01Fa.wav"])
+    write_wav(root / "wav" / "03a01Nc.wav", seconds=0)
+    corpus = READERS["emodb"].read(root)
+    assert len(corpus.utterances) == 1
+    assert any("left out (1): wav/03a01Nc.wav" in finding for finding in corpus.findings)

@@ -47,7 +47,7 @@ lengths = st.tuples(st.integers(0, 9), st.integers(0, 7)).filter(lambda pair: su
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     batch=st.lists(lengths, min_size=1, max_size=6),
     seed=st.integers(0, 2**16),

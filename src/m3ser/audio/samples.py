@@ -5,11 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from m3ser.errors import UsageError
 
-__all__ = ["to_mono"]
+__all__ = ["as_samples", "to_mono"]
+
+# More channels than this in an array, and more channels than samples: the axes have been swapped.
+_MOST_CHANNELS = 64
+
+
+def as_samples(waveform: ArrayLike) -> NDArray[Any]:
+    """The array that a caller gave as a waveform, once it is known to be one.
+
+    Returns:
+        (samples,) or (samples, channels), floats or integers, not copied where that can be helped.
+
+    Raises:
+        UsageError: another number of dimensions, the axes swapped, or samples that are not real numbers.
+    """
+    samples = np.asarray(waveform)
+    if samples.ndim not in (1, 2) or samples.shape[1:] == (0,):
+        raise UsageError(
+            f"An array of shape {samples.shape} is not a waveform; expected (samples,) or (samples, channels)."
+        )
+    if samples.ndim == 2 and samples.shape[1] > max(_MOST_CHANNELS, samples.shape[0]):
+        raise UsageError(
+            f"An array of shape {samples.shape} would have {samples.shape[1]} channels; expected (samples, channels), "
+            "so pass its transpose."
+        )
+    if samples.dtype.kind not in "fiu":
+        raise UsageError(f"An array of {samples.dtype} is not a waveform; expected floats or integers.")
+    return samples
 
 
 def to_mono(samples: NDArray[Any], *, keep_double: bool = False) -> NDArray[np.floating[Any]]:
@@ -22,29 +49,19 @@ def to_mono(samples: NDArray[Any], *, keep_double: bool = False) -> NDArray[np.f
 
     Returns:
         (samples,) float32, or float64 where kept. A value that float32 cannot hold becomes infinite.
-
-    Raises:
-        UsageError: another number of dimensions, or samples that are not real numbers.
     """
-    if samples.ndim not in (1, 2) or samples.shape[1:] == (0,):
-        raise UsageError(
-            f"An array of shape {samples.shape} is not a waveform; expected (samples,) or (samples, channels)."
-        )
-    if samples.dtype.kind not in "fiu":
-        raise UsageError(f"An array of {samples.dtype} is not a waveform; expected floats or integers.")
     dtype = np.float64 if keep_double and samples.dtype == np.float64 else np.float32
-    with np.errstate(over="ignore"):
-        if samples.ndim == 1:
-            mono = samples.astype(dtype, copy=False)
-        else:
-            # Column by column: NumPy's own mean over so short an axis takes five times as long.
-            mono = samples[:, 0].astype(dtype)
-            for channel in range(1, samples.shape[1]):
-                mono += samples[:, channel].astype(dtype, copy=False)
-            mono /= samples.shape[1]
-    if samples.dtype.kind == "f":
-        return mono
-    full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    if samples.dtype.kind == "u":
-        mono = mono - dtype(full_scale)
-    return mono / dtype(full_scale)
+    channels = samples[:, None] if samples.ndim == 1 else samples
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono = channels[:, 0].astype(dtype)
+        # Column by column: NumPy's own mean over so short an axis takes several times as long.
+        for channel in range(1, channels.shape[1]):
+            mono += channels[:, channel].astype(dtype, copy=False)
+        if channels.shape[1] > 1:
+            mono /= dtype(channels.shape[1])
+    if samples.dtype.kind in "iu":
+        full_scale = dtype(2.0 ** (8 * samples.dtype.itemsize - 1))
+        if samples.dtype.kind == "u":
+            mono -= full_scale
+        mono /= full_scale
+    return mono

@@ -186,12 +186,22 @@ def _row(utterance: Utterance, manifest: Path) -> dict[str, str | float]:
     return {name: value for name, value in (*values.items(), *utterance.extra.items()) if value not in (None, "")}
 
 
+class _PlainLineEnds:
+    """Ends rows with a newline alone. Told to do so itself, the writer would leave carriage returns in values bare."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
+
+
 def _write_csv(file: TextIO, rows: Sequence[Mapping[str, str | float]], comment: str) -> None:
     used = dict.fromkeys(name for row in rows for name in row)
     columns = [name for name in COLUMNS if name in used or name in ("audio", "emotion")]
     columns += [name for name in used if name not in COLUMNS]
     file.writelines(f"# {line}\n" for line in comment.splitlines())
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(_PlainLineEnds(file), columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
 
@@ -290,7 +300,10 @@ def _jsonl_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict
             continue
         empty = False
         try:
-            record = json.loads(text, parse_constant=_not_a_number)
+            record = json.loads(text.rstrip(), parse_constant=_not_a_number)
+        except json.JSONDecodeError as error:
+            yield line, f"not JSON: {error.msg} at column {error.colno}"
+            continue
         except ValueError as error:
             yield line, f"not JSON: {error}"
             continue

@@ -109,7 +109,8 @@ def disjoint_sentences(sentences: Iterable[Utterance]) -> tuple[list[Utterance],
     """Sentences without those that recur, in the same part or, identically or nearly so, in another.
 
     Of sentences in several parts, test keeps its own before validation, and validation before train, which has most. Of
-    identical sentences within a part the first stays, or none where their emotions differ.
+    identical sentences within a part one stays, by id and text, or none where their emotions differ. Sentences without
+    a word in them (emoji, "[NAME]") go.
 
     Args:
         sentences: utterances with ``text`` and ``split``.
@@ -121,15 +122,16 @@ def disjoint_sentences(sentences: Iterable[Utterance]) -> tuple[list[Utterance],
         DataError: one has no text, or no part.
     """
     sentences = list(sentences)
-    first: dict[tuple[str, tuple[str, ...]], int] = {}
-    ambiguous: set[tuple[str, tuple[str, ...]]] = set()
+    same: defaultdict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
     for i, sentence in enumerate(sentences):
         if sentence.text is None or sentence.split not in SPLITS:
             raise DataError(f"Sentence '{sentence.text}' is of part '{sentence.split}'; expected text, and a part.")
-        key = (sentence.split, words_of(sentence.text))
-        if sentences[first.setdefault(key, i)].emotion != sentence.emotion:
-            ambiguous.add(key)
-    stay = {key: i for key, i in first.items() if key[1] and key not in ambiguous}
+        same[sentence.split, words_of(sentence.text)].append(i)
+    stay = {
+        key: min(group, key=lambda i: (sentences[i].extra.get("id", ""), sentences[i].text or ""))
+        for key, group in same.items()
+        if key[1] and len({sentences[i].emotion for i in group}) == 1
+    }
 
     rank = {part: position for position, part in enumerate(reversed(SPLITS))}
     best: dict[tuple[str, ...], str] = {}
@@ -163,7 +165,7 @@ def _check_options(scheme: EmotionScheme, shares: Mapping[str, float], per_clip:
 def _clips_by_part_and_class(
     voices: Iterable[Utterance], scheme: EmotionScheme
 ) -> dict[tuple[str, str], list[Utterance]]:
-    """Recordings of each part and class: corpus by corpus, speaker by speaker, and shuffled within."""
+    """(part, class) -> recordings; makes sure that each has a part, and each speaker one."""
     groups: defaultdict[tuple[str, str], list[Utterance]] = defaultdict(list)
     part_of: dict[str, str] = {}
     for voice in voices:

@@ -17,12 +17,18 @@ LEAST_WORDS = 4
 """Shorter transcripts ("Yeah.", "I don't know.") recur by chance and are not compared."""
 
 _APOSTROPHES = re.compile("['\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}`]")
+_BRACKETED = re.compile(r"\[[^\[\]]{1,100}\]")
 _WORD = re.compile(r"\w+")
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a transcript without case, punctuation, or the difference between kinds of apostrophe."""
-    return tuple(_WORD.findall(_APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).casefold())))
+    """The words of a transcript, as nothing but words.
+
+    Without case, punctuation, the difference between kinds of apostrophe, and what stands in square brackets: events
+    ("[LAUGHTER]") and masks ("[NAME]") are not what was said.
+    """
+    plain = unicodedata.normalize("NFKC", _BRACKETED.sub(" ", text)).casefold()
+    return tuple(_WORD.findall(_APOSTROPHES.sub("", plain)))
 
 
 def near_duplicates(

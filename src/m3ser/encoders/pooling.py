@@ -30,12 +30,12 @@ def pool_windows(states: Tensor, mask: Tensor, *, window: int, statistics: Stati
     Returns:
         (batch, ceil(steps / window), dim or 2 dim); a window without anything real is padding.
     """
-    steps = states.shape[1]
+    batch, steps, width = states.shape
     windows = (steps + window - 1) // window
     states = functional.pad(zero_padding(states, mask), (0, 0, 0, window - 1))
     mask = functional.pad(mask, (0, window - 1))
-    states = states[:, : windows * window].unflatten(1, (windows, window))
-    real = mask[:, : windows * window].unflatten(1, (windows, window)).unsqueeze(-1)
+    states = states[:, : windows * window].reshape(batch, windows, window, width)
+    real = mask[:, : windows * window].reshape(batch, windows, window, 1)
 
     count = real.sum(dim=2).clamp_min(1)
     mean = states.sum(dim=2) / count

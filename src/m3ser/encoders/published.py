@@ -44,7 +44,7 @@ _TORCHVGGISH = "https://github.com/harritaylor/torchvggish/releases/download/v0.
 VGGISH_WEIGHTS = PublishedFile("vggish-10086976.pth", _TORCHVGGISH, "10086976")
 VGGISH_PCA = PublishedFile("vggish_pca_params-970ea276.pth", _TORCHVGGISH, "970ea276")
 
-# The PCA was saved as NumPy arrays, and an array names the function that rebuilds it by where NumPy 1 or NumPy 2 keeps it.
+# The PCA was saved as NumPy arrays. A saved array names the function that rebuilds it by where NumPy 1 or 2 keeps it.
 _rebuild_array: Callable[..., Any] = np.empty(0).__reduce__()[0]  # type: ignore[assignment]
 _NUMPY_ARRAYS: list[SafeGlobal] = [
     (_rebuild_array, "numpy.core.multiarray._reconstruct"),
@@ -75,8 +75,8 @@ def read_vggish_pca(path: str | os.PathLike[str]) -> tuple[Tensor, Tensor]:
     """The PCA of VGGish's post-processing, from a file in the release's layout.
 
     Args:
-        path: a file of ``torch.save`` with NumPy arrays or tensors `pca_eigen_vectors` (128, 128) and `pca_means` (128,)
-            or (128, 1).
+        path: a file of ``torch.save`` with NumPy arrays or tensors `pca_eigen_vectors` (128, 128) and `pca_means`
+            (128,) or (128, 1).
 
     Returns:
         Eigenvectors (128, 128), one a row, and means (128,); float32.

@@ -1,7 +1,7 @@
 """What every encoder yields, and the masks that keep padding out of it.
 
-A mask is boolean and True where there is something real: (batch, steps) beside a sequence (batch, steps, ...). Padding may
-hold anything, NaN included; it is overwritten, never multiplied away.
+A mask is boolean and True where there is something real: (batch, steps) beside a sequence (batch, steps, ...). Padding
+may hold anything, NaN included; it is overwritten, never multiplied away.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def zero_padding(sequence: Tensor, mask: Tensor) -> Tensor:
 def safe_key_padding(mask: Tensor) -> Tensor:
     """The mask that PyTorch's attention calls ``key_padding_mask``: True where a key is to be ignored.
 
-    A row without anything real is left open: a softmax over nothing is NaN, and NaN would travel through the gradient to
-    the other rows. Whoever uses the output of such a row must discard it (see :func:`zero_padding`), and its input must be
-    finite.
+    A row without anything real is left open: a softmax over nothing is NaN, and NaN would travel through the gradient
+    to the other rows. Whoever uses the output of such a row must discard it (see :func:`zero_padding`), and its input
+    must be finite.
 
     Args:
         mask: (batch, steps) bool, True = real.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -98,11 +99,12 @@ def _load(source: str, *, pooled: bool, revision: str | None) -> PreTrainedModel
     """The model with all of its weights in float32; without a pooler that is not asked for and was never trained."""
     from transformers import AutoModel
 
-    if looks_like_folder(source) and not os.path.isdir(os.path.expanduser(source)):
+    folder = Path(source).expanduser()
+    if looks_like_folder(source) and not folder.is_dir():
         raise CheckpointError(f"{source} is not a folder with a model.")
     try:
-        model, report = AutoModel.from_pretrained(
-            os.path.expanduser(source),
+        loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModel.from_pretrained(
+            str(folder) if folder.is_dir() else source,
             revision=revision or "main",
             dtype=torch.float32,
             trust_remote_code=False,
@@ -110,12 +112,13 @@ def _load(source: str, *, pooled: bool, revision: str | None) -> PreTrainedModel
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"The text encoder '{source}' cannot be loaded: {one_line(error)}") from error
+    model, report = loaded
     if getattr(model.config, "is_encoder_decoder", False) or not hasattr(model.config, "hidden_size"):
         raise CheckpointError(f"'{source}' is a {type(model).__name__}, not a text encoder of the BERT family.")
     untrained = sorted(report["missing_keys"])
     if not pooled and all(name.startswith("pooler.") for name in untrained):
         if untrained:
-            model.pooler = None
+            setattr(model, "pooler", None)
         untrained = []
     if untrained:
         raise CheckpointError(

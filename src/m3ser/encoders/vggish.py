@@ -1,7 +1,7 @@
 """VGGish: 0.96 s of log-mel to 128 numbers, with torchvggish's parameter names.
 
-Source: Hershey et al., "CNN architectures for large-scale audio classification" (ICASSP 2017), and the AudioSet release's
-``vggish_slim.py`` and ``vggish_postprocess.py`` as ported in torchvggish.
+Source: Hershey et al., "CNN architectures for large-scale audio classification" (ICASSP 2017), and the AudioSet
+release's ``vggish_slim.py`` and ``vggish_postprocess.py`` as ported in torchvggish.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _HIDDEN = 4096
 class VGGish(nn.Module):
     """The network: four blocks of 3x3 convolutions, three linear layers, ReLU after each, the last too.
 
-    72,141,184 parameters. ``state_dict()`` has torchvggish's names (``features.*``, ``embeddings.*``); with `postprocess`
-    the PCA is in the buffers ``pproc.pca_eigen_vectors`` and ``pproc.pca_means``.
+    72,141,184 parameters. ``state_dict()`` has torchvggish's names (``features.*``, ``embeddings.*``); with
+    `postprocess` the PCA is in the buffers ``pproc.pca_eigen_vectors`` and ``pproc.pca_means``.
 
     Args:
         postprocess: end with the AudioSet release's :class:`Postprocessor`. VGGish cannot be trained through it.
@@ -62,7 +62,8 @@ class VGGish(nn.Module):
     ) -> VGGish:
         """VGGish as trained on AudioSet, from the files of torchvggish's release.
 
-        They are fetched once (288 MB, and 0.2 MB for the PCA), checked by the hash in their names and kept in the cache.
+        They are fetched once (288 MB, and 0.2 MB for the PCA), checked by the hash in their names and kept in the
+        cache.
 
         Args:
             postprocess: end with the :class:`Postprocessor`, and load its PCA.

@@ -118,9 +118,12 @@ class WhisperEncoder(AudioEncoder):
         """The encoder of a published Whisper model.
 
         Args:
-            source: a folder or a name on the Hugging Face Hub, with weights in transformers' layout (``config.json`` and
-                safetensors) or in CTranslate2's (``model.bin``, as faster-whisper uses).
-            layer, combine, step_seconds, statistics: as for the class.
+            source: a folder or a name on the Hugging Face Hub, with weights in transformers' layout (``config.json``
+                and safetensors) or in CTranslate2's (``model.bin``, as faster-whisper uses).
+            layer: as for the class; so are the next three.
+            combine: for several layers.
+            step_seconds: for pooling.
+            statistics: of a pooled state.
             frozen: see :func:`~m3ser.encoders.freeze`.
             revision: branch, tag or commit on the Hub.
 

@@ -42,7 +42,7 @@ def read_whisper(source: str, *, revision: str | None = None) -> tuple[WhisperAr
     binary = find_file(source, "model.bin", revision=revision)
     if binary is None:
         raise CheckpointError(
-            f"The model '{source}' holds neither transformers' config.json with a model_type nor CTranslate2's model.bin."
+            f"The model '{source}' has neither transformers' config.json, with a model_type, nor CTranslate2's model.bin."
         )
     return _from_ctranslate2(read_ctranslate2(binary))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from dataclasses import dataclass
 
@@ -11,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, FrontEnd, load_waveform
+from m3ser.audio.sources import AudioSource, source_label
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
 from m3ser.inference.batching import windows
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.schema import TextSource
-from m3ser.text import clean
+from m3ser.text import CleanText, clean
 from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
 
 __all__ = ["Preparation", "Prepared"]
@@ -98,63 +98,47 @@ class Preparation:
             AudioError: the recording cannot be used.
             TextError: there is no recording, and no words are left of the text.
         """
-        waveform = self._waveform(request)
-        stretches = () if waveform is None else self._windows(waveform, request)
-        text, source = self._text(request, waveform)
-        cleaned = None if text is None else clean(text)
-        if cleaned is None or not cleaned.text:
-            if waveform is None:
-                raise TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
-            source = "none"
+        duration, stretches, text, source = None, (), request.text, "given"
+        if request.audio is not None:
+            waveform = load_waveform(
+                request.audio,
+                sample_rate=request.sample_rate,
+                start=request.start,
+                end=request.end,
+                max_seconds=self._max_seconds,
+            )
+            duration = len(waveform) / SAMPLE_RATE
+            stretches = self._windows(waveform, request.audio)
+            if text is TRANSCRIBE:
+                text, source = self._transcript(waveform, request.audio), "transcribed"
+        cleaned = CleanText("") if text is None else clean(text)
+        if not cleaned.text and not stretches:
+            raise TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
         return Prepared(
             file=request.file,
-            duration=None if waveform is None else len(waveform) / SAMPLE_RATE,
+            duration=duration,
             windows=stretches,
-            text=cleaned.text if cleaned is not None and source != "none" else None,
-            text_source=source,
-            removed=() if cleaned is None else cleaned.removed,
+            text=cleaned.text or None,
+            text_source=source if cleaned.text else "none",
+            removed=cleaned.removed,
         )
 
-    def _waveform(self, request: Request) -> NDArray[np.float32] | None:
-        if request.audio is None:
-            return None
-        return load_waveform(
-            request.audio,
-            sample_rate=request.sample_rate,
-            start=request.start,
-            end=request.end,
-            max_seconds=self._max_seconds,
-        )
-
-    def _windows(self, waveform: NDArray[np.float32], request: Request) -> tuple[NDArray[np.float32], ...]:
+    def _windows(self, waveform: NDArray[np.float32], source: AudioSource) -> tuple[NDArray[np.float32], ...]:
         features = self._front_end.features(waveform)
         if not len(features):
             raise AudioTooShortError(
-                f"{_named(request)} lasts {len(waveform) / SAMPLE_RATE:.2f} s; this model needs at least "
+                f"{source_label(source)} lasts {len(waveform) / SAMPLE_RATE:.2f} s; this model needs at least "
                 f"{self._front_end.min_samples / SAMPLE_RATE:.3g} s."
             )
         return tuple(windows(features, longest=self._window))
 
-    def _text(self, request: Request, waveform: NDArray[np.float32] | None) -> tuple[str | None, TextSource]:
-        if request.text is None:
-            return None, "none"
-        if request.text is not TRANSCRIBE:
-            return request.text, "given"
+    def _transcript(self, waveform: NDArray[np.float32], source: AudioSource) -> str | None:
         transcriber = self.transcriber
-        if waveform is None or transcriber is None:
-            return None, "none"
+        if transcriber is None:
+            return None
         try:
-            return transcriber.transcribe(waveform).text, "transcribed"
+            return transcriber.transcribe(waveform).text
         except M3serError as error:
             # The voice can still be judged, and the prediction says that its text is missing.
-            _log.warning(
-                "%s: the voice alone is used, because %s could not transcribe it: %s",
-                _named(request),
-                transcriber.name,
-                error,
-            )
-            return None, "none"
-
-
-def _named(request: Request) -> str:
-    return f"'{os.fspath(request.file)}'" if request.file is not None else "The recording"
+            _log.warning("%s was not transcribed, so the voice alone is used: %s", source_label(source), error)
+            return None

@@ -11,13 +11,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from m3ser.audio.sources import AudioSource
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.model import Model
 from m3ser.inference.preparation import Preparation, Prepared
-from m3ser.inference.requests import TRANSCRIBE, AudioSource, Request, TextRequest, as_request
+from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest, as_request
 from m3ser.schema import Prediction
 from m3ser.text.asr import Transcriber
 
@@ -26,7 +27,7 @@ __all__ = ["Recogniser", "load"]
 MAX_SECONDS = 600.0
 """The longest recording that is taken for one utterance, unless the caller says otherwise."""
 
-_LARGEST_CHUNK = 16  # utterances that are recognised together, at most
+_LARGEST_CHUNK = 8  # utterances that are recognised together, at most
 _DECODERS = 4  # threads that read files ahead, at most
 
 
@@ -203,7 +204,7 @@ class Recogniser:
             ahead: deque[Future[Prepared]] = deque()
             # From one upwards: the first result comes at once, and soon whole chunks go through the model together.
             # What is recognised together is the same in every run, down to the last bit of the scores.
-            for size in itertools.chain((1, 2, 4, 8), itertools.repeat(_LARGEST_CHUNK)):
+            for size in itertools.chain((1, 2, 4), itertools.repeat(_LARGEST_CHUNK)):
                 wanted = 2 * _LARGEST_CHUNK - len(ahead)
                 ahead.extend(pool.submit(self._prepare, item) for item in itertools.islice(items, wanted))
                 if not ahead:

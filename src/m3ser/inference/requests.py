@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import enum
-import os
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from m3ser.audio.sources import AudioSource, source_name
 from m3ser.errors import TextError, UsageError
 
-__all__ = ["TRANSCRIBE", "AudioSource", "Request", "TextRequest", "Transcribe", "as_request"]
+__all__ = ["TRANSCRIBE", "Request", "TextRequest", "Transcribe", "as_request"]
 
 
 class Transcribe(enum.Enum):
@@ -27,7 +24,6 @@ class Transcribe(enum.Enum):
 TRANSCRIBE: Final = Transcribe.TRANSCRIBE
 """In place of a text: transcribe the recording where a transcriber is installed, use the voice alone where not."""
 
-AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.generic]"
 TextRequest: TypeAlias = "str | Literal[Transcribe.TRANSCRIBE] | None"
 
 
@@ -61,7 +57,7 @@ class Request:
     @property
     def file(self) -> str | None:
         """The recording as the caller named it; None where it has no name."""
-        return os.fspath(self.audio) if isinstance(self.audio, (str, os.PathLike)) else None
+        return None if self.audio is None else source_name(self.audio)
 
 
 def as_request(item: Request | AudioSource) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ class FusionModel(CheckedModel):
         if not found:
             raise UsageError(f"{name} looks at {' and '.join(self.modalities)}; this batch has none of it.")
         if eager:
-            _check_rows(name, found)
+            _check_rows(name, self.modalities, found)
         some = next(iter(found.values())).states
         return {modality: found.get(modality, _missing(some, dim)) for modality, dim in dims.items()}
 
@@ -150,7 +150,7 @@ def _check_shapes(system: str, modality: str, states: Tensor, mask: Tensor, dim:
         )
 
 
-def _check_rows(system: str, found: Mapping[str, MaskedStates]) -> None:
+def _check_rows(system: str, modalities: Sequence[str], found: Mapping[str, MaskedStates]) -> None:
     counts = {modality: one.states.shape[0] for modality, one in found.items()}
     if len(set(counts.values())) > 1:
         raise UsageError(f"The batch has {' but '.join(f'{count} rows of {name}' for name, count in counts.items())}.")
@@ -158,7 +158,7 @@ def _check_rows(system: str, found: Mapping[str, MaskedStates]) -> None:
     if not bool(present.all()):
         empty = (~present).nonzero().flatten().tolist()
         rows = f"Row {empty[0]}" if len(empty) == 1 else f"Rows {', '.join(map(str, empty))}"
-        raise UsageError(f"{rows} of the batch (from 0) without any {' or '.join(found)}; {system} needs some.")
+        raise UsageError(f"{rows} of the batch (from 0) without any {' or '.join(modalities)}; {system} needs some.")
 
 
 def _missing(like: Tensor, dim: int) -> MaskedStates:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
@@ -24,6 +25,9 @@ __all__ = ["CheckedModel"]
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+
+# What transformers and torch raise over a config with values of the wrong type, or over files they cannot read.
+_DAMAGED = (OSError, ValueError, TypeError, RuntimeError, AttributeError, LookupError)
 
 
 class CheckedModel(PreTrainedModel):  # type: ignore[no-untyped-call,misc,unused-ignore]
@@ -71,15 +75,20 @@ class CheckedModel(PreTrainedModel):  # type: ignore[no-untyped-call,misc,unused
             raise CheckpointError(f"The weights of {source} are damaged: {_first_line(error)}.") from error
         except UsageError as error:
             raise CheckpointError(f"The {CONFIG_FILE} of {source} makes no sense: {error}") from error
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
+        except _DAMAGED as error:
             raise CheckpointError(f"{source} cannot be loaded: {_first_line(error)}.") from error
         model, report = loaded
         check_fit(
             f"The checkpoint {source}",
             missing=report["missing_keys"],
             unexpected=report["unexpected_keys"],
-            mismatched={name: (tuple(found), tuple(wanted)) for name, found, wanted in report["mismatched_keys"]},
+            mismatched=dict(_mismatch(model, entry) for entry in report["mismatched_keys"]),
         )
+        # transformers 5 puts new parameters in the place of those that were built, and all of the new ones learn.
+        with torch.device("meta"):
+            as_built = cls(model.config)
+        for parameter, pattern in zip(model.parameters(), as_built.parameters(), strict=True):
+            parameter.requires_grad_(pattern.requires_grad)
         return cast("Self", model)
 
 
@@ -117,7 +126,7 @@ def check_fit(
     *,
     missing: Iterable[str] = (),
     unexpected: Iterable[str] = (),
-    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] | None = None,
+    mismatched: Mapping[str, tuple[object, object]] | None = None,
     hint: str = "",
 ) -> None:
     """Raise CheckpointError unless weights and graph fit one to one.
@@ -138,6 +147,14 @@ def check_fit(
         faults += [f"{name} is {found}, not {wanted}" for name, (found, wanted) in sorted(mismatched.items())]
     if faults:
         raise CheckpointError(f"{subject} does not fit the graph: {'; '.join(faults)}{hint}.")
+
+
+def _mismatch(model: CheckedModel, entry: Any) -> tuple[str, tuple[object, object]]:
+    """An entry of the loading report as :func:`check_fit` takes it: transformers 4 gives no more than the name."""
+    if isinstance(entry, str):
+        return entry, ("of another shape", tuple(model.get_parameter(entry).shape))
+    name, found, wanted = entry
+    return name, (tuple(found), tuple(wanted))
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:

@@ -1,0 +1,8 @@
+"""Transcripts: cleaned, made into tokens, or taken down from speech (:mod:`m3ser.text.asr`)."""
+
+from __future__ import annotations
+
+from m3ser.text.cleaning import CleanText, clean
+from m3ser.text.tokens import Tokens, load_tokenizer
+
+__all__ = ["CleanText", "Tokens", "clean", "load_tokenizer"]

@@ -79,12 +79,12 @@ _EVENT = re.compile(
 )
 _QUALIFIER = re.compile(
     r"""
-      [a-z]+ly | and | or | a | an | the | in | on | of | with | to | his | her | their | other | no | some | more | again
-    | background | ambient | foreign | language | speech | voices? | vocal(?:ized)? | conversation | chatter | audience
-    | crowd | everyone | door | phone | telephone | dial | car | horn | dog | baby | tape | mic | microphone | bell | lip
-    | clears? | clearing | deep | heavy | long | short | brief | big | small | slight | soft | loud | quiet | nervous
-    | bitter | hard | starts? | stops? | continu(?:es|ed|ing) | plays | playing | while | speak(?:s|ing) | cross | talk
-    | \d[\d:.]*
+      [a-z]+ly | and | or | a | an | the | in | on | of | with | to | his | her | their | other | no | some | more
+    | again | background | ambient | foreign | language | speech | voices? | vocal(?:ized)? | conversation | chatter
+    | audience | crowd | everyone | door | phone | telephone | dial | car | horn | dog | baby | tape | mic | microphone
+    | bell | lip | clears? | clearing | deep | heavy | long | short | brief | big | small | slight | soft | loud
+    | quiet | nervous | bitter | hard | starts? | stops? | continu(?:es|ed|ing) | plays | playing | while
+    | speak(?:s|ing) | \d[\d:.]*
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -209,24 +209,25 @@ class _Scan:
         return self._open[-1][0] if self._open else ""
 
     def _close(self, opening: str, closing: str, at: int) -> bool:
-        """Deal with the bracket on top of the stack if `closing` closes it and more than nothing comes of it."""
+        """Decide on the stretch that `closing` ends; False where it ends none, and `closing` is still to be kept."""
         if self._opened() != opening:
             return False
-        bracket, index, start = self._open[-1]
+        _, index, start = self._open[-1]
         content = self._content(index)
         if content is None:
             return self._give_up(opening, closing)
         end = at + len(closing)
-        if _is_event(bracket, content, self._before(index)):
+        if _is_event(opening, content, self._before(index)):
             del self.kept[index:]
             while self.removed and self.removed[-1][0] >= start:
                 self.removed.pop()
             self._remove(start, end)
-        elif (words := _marked_words(bracket, content)) is not None:
+        elif (words := _marked_words(opening, content)) is not None:
             text, mark = words
             del self.kept[index:]
             self._remove(start, start + 1, mark)
-            self._keep(f"{text} ")
+            self._keep(text)
+            self._keep(" ")
         else:
             return self._give_up(opening, closing)
         self._open.pop()
@@ -256,12 +257,12 @@ class _Scan:
 
 
 def _is_event(bracket: str, content: str, before: str) -> bool:
-    content = content.strip()
-    readable = any(character.isalnum() for character in content)
+    if bracket == "<":  # "a < b" is no tag: the name has to follow at once
+        return not content.strip() or _TAG.fullmatch(content) is not None
     if bracket in "[{":
         return _marked_words(bracket, content) is None
-    if bracket == "<":
-        return not content or _TAG.fullmatch(content) is not None
+    content = content.strip()
+    readable = any(character.isalnum() for character in content)
     if bracket == "(":
         variant = len(content) == 1 and content.isdigit() and before.isalnum()
         return not readable or variant or _TIMED_PAUSE.fullmatch(content) is not None or _names_sounds(content)
@@ -272,7 +273,7 @@ def _is_event(bracket: str, content: str, before: str) -> bool:
 
 def _names_sounds(content: str) -> bool:
     """Whether `content` is made of words for sounds, at least one, and of what may qualify them."""
-    words = [word for word in re.split(r"[\s,;/&.!?_-]+", content) if word]
+    words = [word for word in re.split(r"[\s,;/&.!?_]+", content.replace("-", "")) if word]
     events = [_EVENT.fullmatch(word) is not None for word in words]
     return any(events) and all(event or _QUALIFIER.fullmatch(word) for event, word in zip(events, words, strict=True))
 
