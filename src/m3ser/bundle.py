@@ -308,8 +308,7 @@ def write_bundle(
         raise BundleError(f"Bundle '{target}' cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    # Only once the new bundle stands in its place.
-    shutil.rmtree(retired, ignore_errors=True)
+    shutil.rmtree(retired, ignore_errors=True)  # only once the new bundle stands in its place
     return Bundle(target, complete)
 
 

@@ -112,7 +112,7 @@ def _fetch(url: str, part: Path, *, timeout: float, attempts: int, advance: Adva
         if broken is None:
             return
     raise DownloadError(
-        f"{url} broke off {attempts} times, the last time after {_size(part):,} bytes ({broken}); "
+        f"{url} broke off after {_size(part):,} bytes ({broken}), also at the last of {attempts} attempts; "
         "what has arrived is kept, and the next call goes on from there."
     )
 

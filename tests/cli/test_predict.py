@@ -21,7 +21,7 @@ def test_a_table_tells_file_length_label_words_and_scores(m3ser: Run, fake: Any)
     assert result.stderr == ""
     head, words, *scores = result.stdout.splitlines()
     assert head == "clip.wav  2.27 s  angry"
-    assert words == "  \"Don't forget a jacket.\" (transcribed)"
+    assert words == '  "Don\'t forget a jacket." (transcribed)'
     assert [line.split()[0] for line in scores[:4]] == ["angry", "happy", "sad", "neutral"]
     assert [line.split()[-1] for line in scores[:4]] == ["81.2%", "6.1%", "2.0%", "10.7%"]
     lengths = [line.count("█") for line in scores[:4]]

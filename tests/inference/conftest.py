@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from m3ser import inference
 from m3ser.audio import FRONT_ENDS
 from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, write_bundle
+from m3ser.inference import Recogniser
+from m3ser.schema import Prediction
 from m3ser.text import load_tokenizer
 
 onnx = pytest.importorskip("onnx", reason="builds its bundle with onnx (the train extra)")
@@ -254,3 +257,35 @@ def tiny_bundle(tiny_folder: Path) -> Bundle:
 def arithmetic(tiny_folder: Path) -> Arithmetic:
     """What the tiny bundle's scores must be."""
     return Arithmetic(WEIGHTS, tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def recogniser(tiny_folder: Path) -> Recogniser:
+    """The tiny bundle without a transcriber."""
+    return inference.load(tiny_folder, transcriber=None, threads=1)
+
+
+@pytest.fixture(scope="session")
+def sound() -> Callable[..., NDArray[np.float32]]:
+    """Noise of so many seconds whose loudness and colour change with time, so that no two windows are alike."""
+
+    def draw(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=round(seconds * 16000)).astype(np.float32)
+        noise[1:] += np.linspace(-0.9, 0.9, len(noise) - 1, dtype=np.float32) * noise[:-1]
+        return noise * np.linspace(0.01, 0.2, len(noise), dtype=np.float32)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def assert_scores() -> Callable[[Prediction, dict[str, float]], None]:
+    """Check a prediction's scores by value, their order, their sum and the label."""
+
+    def check(prediction: Prediction, expected: dict[str, float]) -> None:
+        assert list(prediction.scores) == list(expected)
+        np.testing.assert_allclose(list(prediction.scores.values()), list(expected.values()), atol=1e-5)
+        assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-9)
+        assert prediction.label == max(expected, key=lambda label: expected[label])
+
+    return check

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
 from typing import Annotated, Any
@@ -107,8 +108,16 @@ def _m3ser(
     """How was it said? Emotion in speech, from audio and text."""
 
 
+class _Complaints(logging.Handler):
+    """What the library warns of looks like everything else that the command says on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
+
+
 def main() -> None:
     """Runs the command line on ``sys.argv`` and exits."""
+    logging.getLogger("m3ser").addHandler(_Complaints(logging.WARNING))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A file name may hold what the terminal's encoding does not; that is no reason to lose a result.

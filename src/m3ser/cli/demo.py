@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,45 +12,43 @@ import typer
 from m3ser.cli.predict import note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, json_line, printable, stdout_console, style_of
-from m3ser.errors import DataError
 from m3ser.schema import Prediction
 
 if TYPE_CHECKING:
     from m3ser.inference import Recogniser
+    from m3ser.inference.requests import TextRequest
 
 __all__ = ["demo"]
 
-CLIPS = Path(__file__).resolve().parents[1] / "bundled" / "clips"
-CLIPS_CREDIT = "CREMA-D (Cao et al. 2014), Open Database License 1.0"
+CLIPS = Path(__file__).resolve().parents[1] / "bundled" / "clips" / "manifest.csv"
+CLIPS_CREDIT = "CREMA-D (Cao et al. 2014), ODbL 1.0"
 BAR_WIDTH = 20
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One clip of the package: its file, and the emotion that the actor was asked for."""
-
-    path: Path
-    emotion: str
-
-
-@dataclass(frozen=True)
 class Answer:
-    """What the model said of a clip, and how many seconds it took, transcription included."""
+    """What the model said of one clip.
 
-    clip: Clip
+    Attributes:
+        truth: the emotion that the actor was asked for.
+        prediction: its `file` is the clip's name without its folder.
+        seconds: how long it took, transcription included.
+    """
+
+    truth: str
     prediction: Prediction
     seconds: float
 
     @property
     def right(self) -> bool:
         """Whether the label is the emotion that the actor was asked for."""
-        return self.prediction.label == self.clip.emotion
+        return self.prediction.label == self.truth
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction's own keys, and ``truth``, ``right`` and ``seconds``."""
         return {
             **self.prediction.to_dict(),
-            "truth": self.clip.emotion,
+            "truth": self.truth,
             "right": self.right,
             "seconds": round(self.seconds, 3),
         }
@@ -63,28 +60,28 @@ def demo(
 ) -> None:
     """Try the model on the package's own clips.
 
-    They are real, acted speech by speakers that the model was not trained on. The words are transcribed where the asr extra is installed; where it is not, and with --no-text, the voice alone is
-    used. With --json, each line is a prediction with three more keys: truth (what the actor was asked for), right, and
-    seconds (the time it took).
+    They are real, acted speech by speakers that the model was not trained on. The words are transcribed where the asr
+    extra is installed; where it is not, and with --no-text, the voice alone is used. With --json, each line is a
+    prediction with three more keys: truth (what the actor was asked for), right, and seconds (the time it took).
     """
     from m3ser import inference
+    from m3ser.corpora import read_manifest
 
-    clips = _clips()
-    text: Any = None if no_text else inference.TRANSCRIBE
+    clips = [(clip.audio, clip.emotion) for clip in read_manifest(CLIPS).utterances if clip.audio is not None]
+    text: TextRequest = None if no_text else inference.TRANSCRIBE
     begun = time.perf_counter()
     answers = []
     with LateProgress("recognising", len(clips)) as progress:
         recogniser = inference.load()
-        loading = time.perf_counter() - begun
         with progress.paused():
             if not no_text:
                 note_missing_transcriber(recogniser)
             if not as_json:
-                _print_head(clips)
-        for clip in clips:
-            begun = time.perf_counter()
-            prediction = replace(recogniser.predict(clip.path, text=text), file=clip.path.name)
-            answer = Answer(clip, prediction, time.perf_counter() - begun)
+                _print_head(name_width=max(len(path.name) for path, _ in clips))
+        for path, truth in clips:
+            clip_begun = time.perf_counter()
+            prediction = replace(recogniser.predict(path, text=text), file=path.name)
+            answer = Answer(truth, prediction, time.perf_counter() - clip_begun)
             answers.append(answer)
             with progress.paused():
                 if as_json:
@@ -93,22 +90,13 @@ def demo(
                     _print_answer(answer)
             progress.advance()
     if not as_json:
-        _print_summary(answers, recogniser, loading=loading)
+        _print_summary(answers, recogniser, seconds=time.perf_counter() - begun)
 
 
-def _clips() -> list[Clip]:
-    manifest = CLIPS / "manifest.csv"
-    if not manifest.is_file():
-        raise DataError(f"The demo needs the clips that come with m3ser, and {manifest} is not there; reinstall m3ser.")
-    with manifest.open(encoding="utf-8", newline="") as file:
-        return [Clip(CLIPS / row["audio"], row["emotion"]) for row in csv.DictReader(file)]
-
-
-def _print_head(clips: list[Clip]) -> None:
+def _print_head(*, name_width: int) -> None:
     from rich.text import Text
 
-    width = max(len(clip.path.name) for clip in clips)
-    stdout_console().print(Text(f"{'clip':{width}}  {'truth':8} {'model':8}", style="dim"))
+    stdout_console().print(Text(f"{'clip':{name_width}}  {'truth':8} model", style="dim"))
 
 
 def _print_answer(answer: Answer) -> None:
@@ -118,38 +106,46 @@ def _print_answer(answer: Answer) -> None:
     console = stdout_console()
     prediction = answer.prediction
     best = prediction.scores[prediction.label]
-    drawn = bar(best, BAR_WIDTH, ascii_only=console.options.ascii_only)
     colour = style_of(prediction.label)
     console.print(
         Text.assemble(
-            f"{answer.clip.path.name}  {answer.clip.emotion:8} ",
+            f"{prediction.file}  {answer.truth:8} ",
             (f"{prediction.label:8} ", f"bold {colour}"),
-            (f"{drawn:{BAR_WIDTH}} ", colour),
+            (f"{bar(best, BAR_WIDTH, ascii_only=console.options.ascii_only):{BAR_WIDTH}} ", colour),
             f"{best:4.0%}  ",
             ("right", "green") if answer.right else ("wrong", "bold red"),
             f" {answer.seconds:5.2f} s",
         )
     )
     words = "voice alone" if prediction.text is None else f'"{printable(prediction.text)}"'
-    others = sorted((item for item in prediction.scores.items() if item[0] != prediction.label), key=lambda i: -i[1])
-    console.print(Text.assemble("  ", words, ("  " + ", ".join(f"{label} {share:.0%}" for label, share in others), "dim")))
+    others = sorted(
+        (item for item in prediction.scores.items() if item[0] != prediction.label), key=lambda item: -item[1]
+    )
+    listed = ", ".join(f"{label} {share:.0%}" for label, share in others)
+    console.print(Text.assemble("  ", words, (f"  {listed}", "dim")))
 
 
-def _print_summary(answers: list[Answer], recogniser: Recogniser, *, loading: float) -> None:
+def _print_summary(answers: list[Answer], recogniser: Recogniser, *, seconds: float) -> None:
+    """How many were right, how fast, by what, and what to try next."""
     from rich.text import Text
 
     console = stdout_console()
     right = sum(answer.right for answer in answers)
     speech = sum(answer.prediction.duration or 0.0 for answer in answers)
-    seconds = sum(answer.seconds for answer in answers)
+    transcribed = any(answer.prediction.text_source == "transcribed" for answer in answers)
+    manifest = recogniser.bundle.manifest
     console.line()
     console.print(
         Text.assemble(
-            (f"{right} of {len(answers)} right.", "bold"),
-            " This is a demo, not an evaluation: the model card gives the scores on unseen speakers.",
+            (f"{right} of {len(answers)} right", "bold"),
+            f" (a demo, not an evaluation: {len(answers)} clips; the model card has the real scores).",
         )
     )
     console.print(
-        f"{speech:.1f} s of speech in {seconds:.1f} s: {speech / seconds:.0f} s of audio a second, "
-        f"after {loading:.1f} s of loading."
+        f"{speech:.1f} s of speech in {seconds:.1f} s, {'words transcribed' if transcribed else 'the voice alone'}, "
+        f"models loaded on the way: {speech / seconds:.1f} s a second."
     )
+    console.print(
+        f"Model: {recogniser.name} ({manifest.architecture}), licence {manifest.licence}. Clips: {CLIPS_CREDIT}."
+    )
+    console.print(Text.assemble("Next: ", ("m3ser predict your.wav", "bold")))

@@ -1,7 +1,8 @@
-"""``m3ser models``: the bundles that ``--model`` can name."""
+"""``m3ser models``: the bundles that ``--model`` can name, and the published systems that can be built and trained."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from m3ser.cli.terminal import json_line, printable, stdout_console
 
 if TYPE_CHECKING:
-    from m3ser.inference import ListedBundle
+    from rich.table import Table
 
 __all__ = ["models"]
 
@@ -19,47 +20,88 @@ def models(
 ) -> None:
     """List the models that come with m3ser.
 
-    Each is called by its name in m3ser predict --model. That option also takes a bundle's folder and its id on the
-    Hugging Face Hub (owner/name).
+    First the bundles, trained and ready: predict --model takes their names, and also a bundle's folder or its id on the
+    Hugging Face Hub (owner/name). Then the published systems, which the train extra can build. With --json, each line
+    has a kind, bundle or system.
     """
-    from m3ser import inference
-
-    for bundle in inference.list_bundles():
-        facts = _facts(bundle)
-        if as_json:
+    bundles, systems = list(_bundles()), list(_systems())
+    if as_json:
+        for facts in (*bundles, *systems):
             json_line(facts)
-        else:
-            _print_facts(facts)
+    else:
+        _print_bundles(bundles)
+        _print_systems(systems)
 
 
-def _facts(bundle: ListedBundle) -> dict[str, Any]:
-    manifest = bundle.manifest
-    return {
-        "name": bundle.name,
-        "version": manifest.version,
-        "description": manifest.description,
-        "architecture": manifest.architecture,
-        "labels": list(manifest.labels),
-        "language": manifest.text.language,
-        "bytes": sum(record.bytes for record in manifest.files.values()),
-        "licence": manifest.licence,
-        "folder": str(bundle.folder),
-    }
+def _bundles() -> Iterator[dict[str, Any]]:
+    from m3ser.inference import list_bundles
+
+    for bundle in list_bundles():
+        manifest = bundle.manifest
+        yield {
+            "kind": "bundle",
+            "name": bundle.name,
+            "version": manifest.version,
+            "description": manifest.description,
+            "architecture": manifest.architecture,
+            "labels": list(manifest.labels),
+            "language": manifest.text.language,
+            "bytes": sum(record.bytes for record in manifest.files.values()),
+            "licence": manifest.licence,
+            "folder": str(bundle.folder),
+        }
 
 
-def _print_facts(facts: dict[str, Any]) -> None:
-    from rich.table import Table
+def _systems() -> Iterator[dict[str, Any]]:
+    from m3ser.models import SYSTEMS
+
+    for system in SYSTEMS.values():
+        yield {
+            "kind": "system",
+            "name": system.name,
+            "tier": system.tier,
+            "description": system.description,
+            "source": system.source,
+        }
+
+
+def _print_bundles(bundles: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     console = stdout_console()
-    console.print(Text.assemble((printable(facts["name"]), "bold"), f"  {facts['bytes'] / 1e6:.1f} MB"))
+    console.print(Text("Bundles, trained and ready (m3ser predict --model NAME)", style="bold"))
+    if not bundles:
+        console.print("  none")
+    for facts in bundles:
+        rows = _indented_table()
+        rows.add_row("", Text(printable(facts["name"]), style="bold"), f"version {facts['version']}")
+        for key in ("description", "architecture", "labels", "language", "licence", "folder"):
+            value = facts[key]
+            shown = ", ".join(value) if isinstance(value, list) else value
+            rows.add_row("", Text(key, style="dim"), Text(printable(shown)))
+        rows.add_row("", Text("size", style="dim"), f"{facts['bytes'] / 1e6:.1f} MB")
+        console.print(rows)
+    console.line()
+
+
+def _print_systems(systems: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    console = stdout_console()
+    console.print(Text('Published systems, to build and train (pip install "m3ser[train]")', style="bold"))
+    rows = _indented_table()
+    for facts in systems:
+        rows.add_row(
+            "", Text(facts["name"], style="bold"), f"{facts['description']} ({facts['tier']}; {facts['source']})"
+        )
+    console.print(rows)
+
+
+def _indented_table() -> Table:
+    from rich.table import Table
+
     rows = Table.grid(padding=(0, 2))
     rows.add_column(width=0)
-    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(no_wrap=True)
     rows.add_column(overflow="fold")
-    for key in ("description", "version", "architecture", "labels", "language", "licence", "folder"):
-        value = facts[key]
-        if value:
-            rows.add_row("", key, Text(printable(", ".join(value) if isinstance(value, list) else value)))
-    console.print(rows)
-    console.line()
+    return rows

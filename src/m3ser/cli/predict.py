@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, json_line, percent, printable, stdout_console, style_of
-from m3ser.errors import M3serError, UsageError
+from m3ser.errors import AudioReadError, M3serError, UsageError
 from m3ser.schema import Prediction
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from m3ser.inference import Recogniser
+    from m3ser.inference.requests import TextRequest
 
 __all__ = ["note_missing_transcriber", "predict", "print_prediction"]
 
@@ -36,18 +39,22 @@ def predict(
     no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="A bundle's name or folder, see m3ser models.")
+        str,
+        typer.Option(
+            "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
+        ),
     ] = "starter",
     transcriber: Annotated[
         str | None,
         typer.Option(
             "--transcriber",
             metavar="NAME",
-            help="What turns speech into text: moonshine, or faster-whisper:SIZE. Default: the first one installed.",
+            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: all cores.")
+        int | None,
+        typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
     ] = None,
     start: Annotated[
         float | None,
@@ -77,7 +84,7 @@ def predict(
         if text is None and not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)
-        words: Any = text if text is not None else None if no_text else inference.TRANSCRIBE
+        words: TextRequest = text if text is not None else None if no_text else inference.TRANSCRIBE
         for name, result in _results(recogniser, files, text=words, start=start, end=end):
             with progress.paused():
                 failed += isinstance(result, M3serError)
@@ -117,17 +124,26 @@ def _check(
 
 
 def _results(
-    recogniser: Recogniser, files: list[str], *, text: Any, start: float | None, end: float | None
+    recogniser: Recogniser, files: list[str], *, text: TextRequest, start: float | None, end: float | None
 ) -> Iterator[tuple[str | None, Prediction | M3serError]]:
     """Each file's name with its prediction or its failure, in the order given, as they are ready."""
     from m3ser.inference import Request
 
-    requests = [
-        Request(sys.stdin.buffer.read() if name == STDIN else name, text=text, start=start, end=end) for name in files
-    ]
-    if not files:
-        requests.append(Request(None, text=text))
+    if files:
+        sources = [_standard_input() if name == STDIN else name for name in files]
+        requests = [Request(source, text=text, start=start, end=end) for source in sources]
+    else:
+        requests = [Request(None, text=text)]
     yield from zip(files or [None], recogniser.predict_each(requests, on_error="return"), strict=True)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # closed: "m3ser predict - <&-"
+        return b""
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise AudioReadError(f"Standard input cannot be read: {error.strerror}.") from error
 
 
 def note_missing_transcriber(recogniser: Recogniser) -> None:
@@ -177,12 +193,14 @@ def print_prediction(prediction: Prediction) -> None:
     for label, share in prediction.scores.items():
         drawn = bar(share, bar_width, ascii_only=console.options.ascii_only)
         style = "bold" if label == prediction.label else ""
-        scores.add_row("", Text(label, style=style), Text(drawn, style=style_of(label)), Text(percent(share), style=style))
+        scores.add_row(
+            "", Text(label, style=style), Text(drawn, style=style_of(label)), Text(percent(share), style=style)
+        )
     console.print(scores)
     console.line()
 
 
-def _words(prediction: Prediction) -> Any:
+def _words(prediction: Prediction) -> Text:
     """One line on the text: itself, where it came from, and what was taken out of it."""
     from rich.text import Text
 

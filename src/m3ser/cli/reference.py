@@ -62,7 +62,9 @@ def _prose(text: str) -> str:
 def _options_of(command: Any) -> str:
     rows = ["| option | meaning |", "|---|---|"]
     for param in command.params:
-        names = ", ".join(f"`{name}`" for name in param.opts) if param.param_type_name == "option" else f"`{param.metavar}`"
+        names = (
+            ", ".join(f"`{name}`" for name in param.opts) if param.param_type_name == "option" else f"`{param.metavar}`"
+        )
         if param.param_type_name == "option" and not param.is_flag:
             names += f" {param.metavar}"
         default = f" Default: {param.default}." if param.default not in (None, False) else ""

@@ -51,8 +51,9 @@ _NOT_PRINT = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def complain(message: str) -> None:
-    """Writes one line on stderr."""
-    typer.echo(f"m3ser: {printable(message)}", err=True)
+    """Writes a sentence on stderr; the lines of a list of faults follow it indented."""
+    lines = [printable(line) for line in message.splitlines()]
+    typer.echo("m3ser: " + "\n  ".join(lines), err=True)
 
 
 def json_line(record: Mapping[str, Any]) -> None:

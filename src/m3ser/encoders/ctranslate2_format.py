@@ -9,8 +9,8 @@ Layout, little-endian, as CTranslate2's converters write it (binary versions 4 t
         string alias; string name of the variable that it stands for
 
 A string is a u16 length, which counts the zero byte at its end, and as many bytes of UTF-8. A weight in int8 has beside
-it a ``NAME_scale`` with one factor for each output; in int16, one factor. The stored integers are the weights times that
-factor.
+it a ``NAME_scale`` with one factor for each output; in int16, one factor. The stored integers are the weights times
+that factor.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from m3ser.errors import CheckpointError
 
-__all__ = ["find_file", "looks_like_folder", "one_line"]
+__all__ = ["find_file", "looks_like_folder", "one_line", "without_load_report"]
 
 
 def find_file(source: str, name: str, *, revision: str | None = None) -> Path | None:
@@ -49,5 +52,22 @@ def looks_like_folder(source: str) -> bool:
 
 def one_line(error: Exception) -> str:
     """The first sentence of a library's long message."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".:") + "."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # "Validation error for field 'x':" says what is wrong only in its second line.
+    sentence = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return sentence.rstrip(".:!") + "."
+
+
+@contextmanager
+def without_load_report() -> Iterator[None]:
+    """Keep transformers from printing its table of weights that do not fit; the caller reads the report itself."""
+    logger = logging.getLogger("transformers.modeling_utils")
+
+    def only_errors(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(only_errors)
+    try:
+        yield
+    finally:
+        logger.removeFilter(only_errors)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from m3ser.encoders.base import Encoder, freeze
-from m3ser.encoders.hub import looks_like_folder, one_line
+from m3ser.encoders.hub import looks_like_folder, one_line, without_load_report
 from m3ser.encoders.states import EncoderStates, check_mask, zero_padding
 from m3ser.errors import CheckpointError, UsageError
 
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["TextEncoder"]
+
+# What transformers, safetensors and torch raise over files that are missing, damaged or contradict each other.
+_DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 
 
 class TextEncoder(Encoder):
@@ -41,6 +53,8 @@ class TextEncoder(Encoder):
         super().__init__()
         if pooled and getattr(model, "pooler", None) is None:
             raise UsageError(f"{type(model).__name__} has no pooler, so pooled=True is not possible with it.")
+        if not pooled and isinstance(pooler := getattr(model, "pooler", None), nn.Module):
+            pooler.requires_grad_(False)  # no gradient reaches it; distributed training waits for all that are due
         self.model = model
         self.pooled = pooled
         self.dim = int(model.config.hidden_size)
@@ -97,33 +111,41 @@ class TextEncoder(Encoder):
 
 def _load(source: str, *, pooled: bool, revision: str | None) -> PreTrainedModel:
     """The model with all of its weights in float32; without a pooler that is not asked for and was never trained."""
-    from transformers import AutoModel
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig, AutoModel
 
     folder = Path(source).expanduser()
     if looks_like_folder(source) and not folder.is_dir():
         raise CheckpointError(f"{source} is not a folder with a model.")
+    place = str(folder) if folder.is_dir() else source
+    options: dict[str, Any] = {"revision": revision or "main", "trust_remote_code": False}
+    model: PreTrainedModel
+    report: dict[str, Any]
     try:
-        loaded: tuple[PreTrainedModel, dict[str, Any]] = AutoModel.from_pretrained(
-            str(folder) if folder.is_dir() else source,
-            revision=revision or "main",
-            dtype=torch.float32,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        config = AutoConfig.from_pretrained(place, **options)
+        if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+            raise CheckpointError(
+                f"'{source}' is of type '{config.model_type}', not a text encoder of the BERT family."
+            )
+        with without_load_report():
+            model, report = AutoModel.from_pretrained(
+                place,
+                config=config,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
+            )
+    except (*_DAMAGED, StrictDataclassError) as error:
         raise CheckpointError(f"The text encoder '{source}' cannot be loaded: {one_line(error)}") from error
-    model, report = loaded
-    if getattr(model.config, "is_encoder_decoder", False) or not hasattr(model.config, "hidden_size"):
-        raise CheckpointError(f"'{source}' is a {type(model).__name__}, not a text encoder of the BERT family.")
-    untrained = sorted(report["missing_keys"])
-    if not pooled and all(name.startswith("pooler.") for name in untrained):
-        if untrained:
-            setattr(model, "pooler", None)
-        untrained = []
-    if untrained:
+    untrained = {*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])}
+    if not pooled and untrained and all(name.startswith("pooler.") for name in untrained):
+        model.register_module("pooler", None)
+    elif untrained:
+        some = ", ".join(sorted(untrained)[:3])
         raise CheckpointError(
-            f"The text encoder '{source}' lacks weights for {', '.join(untrained[:4])}"
-            + (f" and {len(untrained) - 4} more." if len(untrained) > 4 else ".")
+            f"The text encoder '{source}' has no weights, or none of the right shape, for {len(untrained)} of its "
+            f"parameters ({some}{', ...' if len(untrained) > 3 else ''})."
         )
     return model
 

@@ -42,7 +42,7 @@ def read_whisper(source: str, *, revision: str | None = None) -> tuple[WhisperAr
     binary = find_file(source, "model.bin", revision=revision)
     if binary is None:
         raise CheckpointError(
-            f"The model '{source}' has neither transformers' config.json, with a model_type, nor CTranslate2's model.bin."
+            f"The model '{source}' has neither a config.json with a model_type nor CTranslate2's model.bin."
         )
     return _from_ctranslate2(read_ctranslate2(binary))
 
@@ -86,8 +86,12 @@ def _read_safetensors(source: str, revision: str | None) -> dict[str, Tensor]:
     if index_path is None:
         names = ["model.safetensors"]
     else:
-        weight_map = _read_json(index_path).get("weight_map", {})
-        names = sorted({file for name, file in weight_map.items() if _own_name(name) is not None})
+        weight_map = _read_json(index_path).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise CheckpointError(f"{index_path} has no weight_map.")
+        names = sorted({str(file) for name, file in weight_map.items() if _own_name(name) is not None})
+        if any(Path(name).name != name for name in names):
+            raise CheckpointError(f"{index_path} names weights outside of its folder.")
     state_dict: dict[str, Tensor] = {}
     for file_name in names:
         path = find_file(source, file_name, revision=revision)

@@ -60,7 +60,7 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Bundle:
     by_name = isinstance(name_or_folder, str)
     if by_name and _is_plain(name) and (BUNDLED / name / MANIFEST_NAME).is_file():
         return Bundle.open(BUNDLED / name)
-    if Path(name).exists():
+    if name and Path(name).exists():
         return Bundle.open(name)
     hub_id = _HUB_ID.fullmatch(name)
     if by_name and hub_id:
@@ -90,6 +90,14 @@ def _from_hub(repository: str, revision: str | None) -> Bundle:
         RevisionNotFoundError,
     )
 
+    # The bases of HfHubHTTPError belong to the HTTP library that the installed huggingface_hub is built on, which has
+    # changed twice; they take in connections that break half-way.
+    faults: tuple[type[BaseException], ...] = (
+        OSError,
+        EntryNotFoundError,
+        HFValidationError,
+        *HfHubHTTPError.__bases__,
+    )
     asked = repository if revision is None else f"{repository}@{revision}"
     try:
         snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=_HUB_PATTERNS))
@@ -104,9 +112,7 @@ def _from_hub(repository: str, revision: str | None) -> Bundle:
         ) from error
     except RevisionNotFoundError as error:
         raise BundleError(f"Hugging Face Hub model '{repository}' has no revision '{revision}'.") from error
-    # The bases of HfHubHTTPError belong to the HTTP library that the installed huggingface_hub is built on, which has
-    # changed twice; they take in connections that break half-way.
-    except (OSError, EntryNotFoundError, HFValidationError, *HfHubHTTPError.__bases__) as error:
+    except faults as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise BundleError(
             f"Bundle '{asked}' is not a folder here and could not be fetched from the Hugging Face Hub: {reason}."

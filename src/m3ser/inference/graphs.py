@@ -60,8 +60,8 @@ class SessionSettings:
             options.intra_op_num_threads = self.threads
         # Memory plans are kept per input shape. Utterances rarely share one, so the plans would only pile up.
         options.enable_mem_pattern = False
-        # A thread pool that spins while it waits for work takes the cores from the next graph's pool and from the decoders:
-        # three graphs in turn then take twice as long.
+        # A thread pool that spins while it waits for work takes the cores from the next graph's pool and from the
+        # decoders: on two cores, the three graphs in turn then take twice as long.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights are stored as DequantizeLinear of an initializer. With the QDQ rewrites on, ONNX Runtime leaves
         # them int8 and runs them as block-quantised MatMuls, which rounds the activations too; off, it widens them to

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from m3ser.bundle import Bundle
 from m3ser.errors import BundleError
-from m3ser.inference.batching import length_batches, pad
+from m3ser.batching import length_batches, pad
 from m3ser.inference.graphs import Graphs, SessionSettings
 from m3ser.inference.preparation import Prepared
 from m3ser.schema import Prediction
@@ -20,9 +20,9 @@ __all__ = ["Model"]
 
 States = NDArray[np.float32]
 
-# The most that one run of a graph may hold, padding included. Larger batches gain no speed on a processor and cost
-# memory: attention keeps a matrix of length x length for every head.
-_AUDIO_SECONDS = 60.0
+# The most that one run of a graph may hold, padding included. Beyond this, batches get no faster on a processor (they
+# leave its caches) and cost memory: attention keeps a matrix of length x length for every head.
+_AUDIO_SECONDS = 15.0
 _TOKENS = 2048
 _STATES = 4096
 

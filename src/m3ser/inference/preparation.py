@@ -13,7 +13,7 @@ from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, FrontEnd, load_waveform
 from m3ser.audio.sources import AudioSource, source_label
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
-from m3ser.inference.batching import windows
+from m3ser.batching import windows
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean
@@ -98,7 +98,10 @@ class Preparation:
             AudioError: the recording cannot be used.
             TextError: there is no recording, and no words are left of the text.
         """
-        duration, stretches, text, source = None, (), request.text, "given"
+        text = request.text if isinstance(request.text, str) else None
+        source: TextSource = "given"
+        duration: float | None = None
+        stretches: tuple[NDArray[np.float32], ...] = ()
         if request.audio is not None:
             waveform = load_waveform(
                 request.audio,
@@ -109,7 +112,7 @@ class Preparation:
             )
             duration = len(waveform) / SAMPLE_RATE
             stretches = self._windows(waveform, request.audio)
-            if text is TRANSCRIBE:
+            if request.text is TRANSCRIBE:
                 text, source = self._transcript(waveform, request.audio), "transcribed"
         cleaned = CleanText("") if text is None else clean(text)
         if not cleaned.text and not stretches:

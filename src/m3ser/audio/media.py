@@ -1,0 +1,128 @@
+"""What libsndfile cannot read (m4a, mp4, webm, ...), through PyAV's FFmpeg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.audio.readers import damaged
+from m3ser.audio.samples import to_mono
+from m3ser.audio.sources import ByteStream
+from m3ser.errors import AudioReadError
+
+__all__ = ["MediaReader", "NotMediaError"]
+
+# FFmpeg also knows play lists, image sequences and scripts, which make it open further files and addresses: a recording
+# sent by a stranger must not be able to do that. So only containers that hold their own sound are named.
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,rm,tak,tta,"
+    "w64,wav,wv"
+)
+# Containers with an index: seeking lands where it was asked to, and the stated length is the true one.
+_INDEXED = frozenset(("mov", "matroska"))
+_RUN_UP = 0.5  # seconds decoded and thrown away after seeking, until the decoder's state no longer matters
+_LENGTH_TOLERANCE = 0.5  # seconds by which containers misstate a sound track's length; priming and padding
+
+
+class NotMediaError(Exception):
+    """FFmpeg finds no sound in these bytes."""
+
+
+class MediaReader:
+    """The first sound track of a file that FFmpeg reads; see :class:`m3ser.audio.readers.Reader`.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        NotMediaError: no container that FFmpeg knows, or no sound in it.
+    """
+
+    def __init__(self, label: str, stream: ByteStream) -> None:
+        import av
+
+        self.label = label
+        self._errors: type[Exception] = av.error.FFmpegError
+        stream.seek(0)
+        try:
+            self._container: Any = av.open(
+                stream, metadata_errors="replace", container_options={"format_whitelist": _DEMUXERS}
+            )
+        except av.error.FFmpegError as error:
+            raise NotMediaError(str(error)) from error
+        tracks = self._container.streams.audio
+        # A track without a codec context is one whose codec FFmpeg could not make out.
+        self._track: Any = tracks[0] if tracks and tracks[0].codec_context is not None else None
+        if self._track is None or not self._track.codec_context.sample_rate:
+            self._container.close()
+            raise NotMediaError("no sound track")
+        self.sample_rate: float = self._track.codec_context.sample_rate
+        self.channels: int = self._track.codec_context.channels
+        self.format: str = self._container.format.long_name
+        self._indexed = not _INDEXED.isdisjoint(self._container.format.name.split(","))
+        self.duration: float | None = self._stated_duration() if self._indexed else None
+
+    def _stated_duration(self) -> float | None:
+        if self._track.duration is not None:
+            return float(self._track.duration * self._track.time_base)
+        if self._container.duration is not None and len(self._container.streams) == 1:
+            return float(self._container.duration) / 1_000_000  # FFmpeg counts a container's time in microseconds
+        return None
+
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+        """See :class:`m3ser.audio.readers.Reader`."""
+        position = first
+        try:
+            for position, samples in self._frames(first):
+                begin = max(0, first - position)
+                end = len(samples) if last is None else min(len(samples), last - position)
+                if begin < end:
+                    yield to_mono(samples[begin:end])
+                position += len(samples)  # noqa: PLW2901
+                if last is not None and position >= last:
+                    return
+        except self._errors as error:
+            raise damaged(self.label, position / self.sample_rate, self.duration) from error
+        if self.duration is not None:
+            expected = self.duration if last is None else min(self.duration, last / self.sample_rate)
+            if position / self.sample_rate < expected - _LENGTH_TOLERANCE:
+                raise damaged(self.label, position / self.sample_rate, self.duration)
+
+    def _frames(self, first: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Decoded stretches from some place at or before sample `first` on, each with its place in samples."""
+        position = 0
+        sought = self._seek(first / self.sample_rate - _RUN_UP)
+        for frame in self._container.decode(self._track):
+            if frame.sample_rate != self.sample_rate:
+                raise AudioReadError(
+                    f"{self.label} changes its sample rate from {self.sample_rate:g} to {frame.sample_rate} Hz after "
+                    f"{position / self.sample_rate:.2f} s; expected one rate throughout."
+                )
+            if sought:
+                # Only the first frame's time is asked for: later gaps between times are pauses in the recording, which
+                # decoding from the beginning does not fill either.
+                origin = self._track.start_time or 0
+                seconds = float(((frame.pts or 0) - origin) * self._track.time_base)
+                position = max(0, round(seconds * self.sample_rate))
+                sought = False
+            samples = frame.to_ndarray()
+            # Planar: (channels, samples). Packed: (1, samples * channels).
+            samples = samples.T if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))
+            yield position, samples
+            position += len(samples)
+
+    def _seek(self, seconds: float) -> bool:
+        """Move to the last place at or before `seconds` where decoding can start; False: decode from the beginning."""
+        if seconds <= 0 or not self._indexed:
+            return False
+        origin = (self._track.start_time or 0) * self._track.time_base
+        try:
+            self._container.seek(int((seconds + origin) / self._track.time_base), stream=self._track)
+        except self._errors:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the decoder; the stream stays open."""
+        self._container.close()

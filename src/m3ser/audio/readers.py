@@ -1,0 +1,143 @@
+"""Recordings as blocks of mono float32 at their own sample rate: arrays, and every file that libsndfile reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from m3ser.audio.containers import Container
+from m3ser.audio.samples import to_mono
+from m3ser.audio.sources import ByteStream
+from m3ser.errors import AudioReadError
+
+__all__ = ["ArrayReader", "Reader", "SoundFileReader"]
+
+BLOCK_FRAMES = 1 << 16
+"""Samples of each channel that are decoded at a time: 2 MB for eight channels."""
+
+
+class Reader(Protocol):
+    """One open recording.
+
+    Attributes:
+        label: what error messages call it.
+        sample_rate: Hz.
+        channels: how many are averaged.
+        format: the container, in words.
+        duration: seconds; None where the container does not say.
+    """
+
+    label: str
+    sample_rate: float
+    channels: int
+    format: str
+    duration: float | None
+
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+        """The average of the channels from sample `first` up to `last` (None: to the end), in order.
+
+        Raises:
+            AudioReadError: while iterating, where the recording turns out to be damaged or truncated.
+        """
+        ...
+
+
+class ArrayReader:
+    """Samples that the caller has already decoded."""
+
+    def __init__(self, label: str, samples: NDArray[Any], sample_rate: float) -> None:
+        self.label = label
+        self.sample_rate = sample_rate
+        self.channels = 1 if samples.ndim == 1 else samples.shape[1]
+        self.format = f"array of {samples.dtype}"
+        self.duration: float | None = len(samples) / sample_rate
+        self._samples = samples
+
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+        """See :class:`Reader`."""
+        part = self._samples[first:last]
+        for offset in range(0, len(part), BLOCK_FRAMES):
+            yield to_mono(part[offset : offset + BLOCK_FRAMES])
+
+
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc,unused-ignore]
+    """A SoundFile that goes on reading where it stopped.
+
+    The base class seeks after every read, to where it already is. An MP3 decoder loses its bit reservoir by that: the
+    next block begins with a few damaged samples, and complaints appear on stderr.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+    def can_seek(self) -> bool:
+        """Whether the format allows :meth:`seek`."""
+        return bool(super().seekable())
+
+
+class SoundFileReader:
+    """A file that libsndfile reads.
+
+    Raises:
+        soundfile.LibsndfileError: libsndfile does not know this format.
+    """
+
+    def __init__(self, label: str, stream: ByteStream, container: Container) -> None:
+        self.label = label
+        self._stream = stream
+        self._file = _SequentialFile(stream)
+        self.sample_rate: float = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.format: str = self._file.format_info
+        # A FLAC file that was written to a pipe states no length; libsndfile then reports the largest number it has.
+        unknown = container.guesses_length or self._file.frames >= np.iinfo(np.int64).max // 2
+        self._frames: int | None = None if unknown else self._file.frames
+        self.duration: float | None = None if self._frames is None else self._frames / self.sample_rate
+
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+        """See :class:`Reader`."""
+        position = 0
+        buffer = np.empty((BLOCK_FRAMES, self.channels), dtype=np.float32)
+        try:
+            if first and self._frames is not None and self._file.can_seek():
+                position = self._file.seek(first)
+            while last is None or position < last:
+                wanted = BLOCK_FRAMES if last is None else min(BLOCK_FRAMES, last - position)
+                block = self._file.read(wanted, out=buffer[:wanted])
+                if not len(block):
+                    break
+                skipped = max(0, min(len(block), first - position))
+                position += len(block)
+                if skipped < len(block):
+                    yield to_mono(block[skipped:])
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(position) from error
+        if self._stream.failure is not None or self._is_short(position, last):
+            raise self._damaged(position)
+
+    def _is_short(self, position: int, last: int | None) -> bool:
+        if self._frames is None:
+            return False
+        return position < (self._frames if last is None else min(last, self._frames))
+
+    def _damaged(self, position: int) -> AudioReadError:
+        if self._stream.failure is not None:
+            return AudioReadError(
+                f"{self.label} cannot be read beyond {position / self.sample_rate:.2f} s ({self._stream.failure}); "
+                "expected a readable file."
+            )
+        return damaged(self.label, position / self.sample_rate, self.duration)
+
+    def close(self) -> None:
+        """Let go of the decoder; the stream stays open."""
+        self._file.close()
+
+
+def damaged(label: str, readable: float, promised: float | None) -> AudioReadError:
+    """The error for a recording whose sound ends before it should; both lengths in seconds."""
+    of = "" if promised is None else f" of {promised:.2f} s"
+    return AudioReadError(f"{label} is truncated or damaged: {readable:.2f} s{of} could be read; expected a whole file.")

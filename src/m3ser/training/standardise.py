@@ -1,0 +1,54 @@
+"""Standardised audio states for training, without a trace of it in the trained graph.
+
+Pooled means and deviations differ in scale by orders of magnitude; a linear layer that starts from them unscaled hardly
+learns. They are standardised for training, and afterwards the scale is folded into the layer that reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from m3ser.errors import RecipeError
+from m3ser.models import FusionModel
+
+__all__ = ["Standardisation"]
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Mean and standard deviation of each feature of the audio states, both (dim,)."""
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, sequences: Iterable[NDArray[np.float32]]) -> Standardisation:
+        """Over all steps of all `sequences`, each (steps, dim)."""
+        steps = np.concatenate(list(sequences)).astype(np.float64)
+        return cls(steps.mean(axis=0).astype(np.float32), (steps.std(axis=0) + 1e-5).astype(np.float32))
+
+    def __call__(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(steps, dim) with mean 0 and deviation 1 over what this was made from."""
+        return (states - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def fold_into(self, fusion: FusionModel) -> None:
+        """Change `fusion`, trained on standardised states, so that it gives the same for the states as they are.
+
+        Raises:
+            RecipeError: the model has no linear layer on its audio states.
+        """
+        layer = getattr(fusion, "audio_linear", None)
+        if not isinstance(layer, nn.Linear):
+            raise RecipeError(
+                f"{fusion.config.system} reads its audio states without a linear layer: set model.options.fusion_dim "
+                "to a width other than the audio encoder's."
+            )
+        layer.weight /= torch.from_numpy(self.deviation)
+        layer.bias -= layer.weight @ torch.from_numpy(self.mean)
