@@ -285,7 +285,7 @@ def write_bundle(
     Raises:
         BundleError: the target is taken, a file that the manifest names is not given, or the disk refuses.
     """
-    target = Path(folder)
+    target = Path(folder).resolve()
     _require_replaceable(target, overwrite=overwrite)
     token = secrets.token_hex(4)
     draft, retired = (target.with_name(f".{target.name}.{token}.{state}") for state in ("new", "old"))

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from m3ser import inference
@@ -27,6 +28,7 @@ class FakeRecogniser:
 
     name = "starter@1"
     labels = tuple(SCORES)
+    bundle = SimpleNamespace(manifest=SimpleNamespace(architecture="3m-ser-ln", licence="CC-BY-NC-SA-4.0"))
 
     def __init__(self, *, transcriber: Any = "a transcriber", seconds: float = 0.0) -> None:
         self.transcriber = transcriber

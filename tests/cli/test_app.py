@@ -17,7 +17,7 @@ from m3ser.errors import M3serError
 
 Run = Callable[..., Any]
 
-HEAVY = ("numpy", "onnxruntime", "soundfile", "soxr", "tokenizers", "torch", "transformers", "pydantic", "rich.console")
+HEAVY = ("numpy", "onnxruntime", "soundfile", "soxr", "tokenizers", "torch", "transformers", "rich.console")
 
 
 def loaded_modules(*arguments: str) -> set[str]:
@@ -54,7 +54,7 @@ def test_help_lists_the_verbs(m3ser: Run) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["predict", "--help"], ["predict"], ["nonsense"]])
 def test_help_and_bad_use_load_nothing_heavy(arguments: list[str]) -> None:
-    assert loaded_modules(*arguments).isdisjoint(HEAVY)
+    assert loaded_modules(*arguments).intersection(HEAVY) == set()
 
 
 def test_unknown_verb_is_bad_use(m3ser: Run) -> None:
@@ -73,12 +73,12 @@ def test_a_bug_keeps_its_traceback(m3ser: Run, fake: Any, monkeypatch: pytest.Mo
         m3ser("predict", "a.wav")
 
 
-def test_an_error_is_one_line_whatever_it_names(m3ser: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_shows_no_control_characters(m3ser: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*args: Any, **options: Any) -> Any:
-        raise M3serError("'two\nlines\x1b[2J' is not a model.")
+        raise M3serError("'\x1b[2Jx\udcff' is not right:\nline 2\nline 3")
 
     monkeypatch.setattr("m3ser.inference.load", load)
-    assert m3ser("predict", "a.wav").stderr == "m3ser: 'two\\nlines\\x1b[2J' is not a model.\n"
+    assert m3ser("predict", "a.wav").stderr == "m3ser: '\\x1b[2Jx\\udcff' is not right:\n  line 2\n  line 3\n"
 
 
 def test_strange_file_names_come_through(fake_process: Run) -> None:

@@ -42,8 +42,8 @@ def test_the_recogniser_is_asked_for_what_the_options_say(m3ser: Run, fake: Any,
 
 
 def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
-    options = "--model other --transcriber faster-whisper:base --threads 3 --start 0.5 --end 2".split()
-    assert m3ser("predict", "a.wav", "b.wav", *options).exit_code == 0
+    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3"]
+    assert m3ser("predict", "a.wav", "b.wav", *options, "--start", "0.5", "--end", "2").exit_code == 0
     assert fake.loaded_with == {"model": "other", "transcriber": "faster-whisper:base", "threads": 3}
     assert [(request.start, request.end) for request in fake.asked] == [(0.5, 2.0)] * 2
 

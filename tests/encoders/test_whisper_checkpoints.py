@@ -133,17 +133,21 @@ def test_real_weights_give_what_transformers_gives(whisper_tiny, speech):
     torch.testing.assert_close(encode(encoder, speech), expected, rtol=0, atol=1e-4)
 
 
-def test_real_speech_in_a_padded_batch_equals_it_alone(whisper_tiny, speech):
-    encoder = WhisperEncoder.from_pretrained(str(whisper_tiny))
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_real_speech_in_a_padded_batch_equals_it_alone(whisper_tiny, speech, dtype, tolerance):
+    encoder = WhisperEncoder.from_pretrained(str(whisper_tiny)).to(dtype)
     lengths = [229, 100, 64]
-    batch = speech[:, :229].repeat(3, 1, 1)
+    batch = speech[:, :229].repeat(3, 1, 1).to(dtype)
     mask = torch.arange(229) < torch.tensor(lengths)[:, None]
     batch[~mask] = torch.nan
     with torch.no_grad():
         states, _ = encoder(batch, mask)
     for row, length in enumerate(lengths):
-        alone = encode(encoder, speech[:, :length])[0]
-        torch.testing.assert_close(states[row, : alone.shape[0]], alone, rtol=1e-5, atol=2e-5)
+        alone = encode(encoder, speech[:, :length].to(dtype))[0]
+        # Rounding depends on the shapes of the matrices, and single precision leaves a few parts in a million after
+        # four blocks. That the masks themselves are exact shows in double precision.
+        difference = (states[row, : alone.shape[0]] - alone).norm() / alone.norm()
+        assert difference <= tolerance
 
 
 def test_frozen_by_default(random_model, tmp_path):

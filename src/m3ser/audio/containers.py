@@ -1,7 +1,7 @@
 """What the first bytes of a file say: which container it is, and whether all the sound that it promises is there.
 
-Decoders are content with whatever they find: libsndfile reads half a WAV file as a shorter one. Only the container's own
-statement of its size tells the two apart.
+Decoders are content with whatever they find: libsndfile reads half a WAV file as a shorter one. Only the container's
+own statement of its size tells the two apart.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from m3ser.audio.sources import ByteStream
 
-__all__ = ["Container", "inspect_container"]
+__all__ = ["MEDIA_KINDS", "Container", "inspect_container"]
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,11 @@ _W64 = _ChunkLayout(40, 16, "<Q", 8, True, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc
 
 # Programs that write to a pipe cannot know the size: they leave all bits set, or a round number just below 2 GiB.
 _UNKNOWN_SIZE = 0x7FFF_0000
+# Other programs count a header of their own into the sound.
+_SLOPPY_BYTES = 64
 _MOST_CHUNKS = 1000
 
-# Kinds that only PyAV reads, and kinds that libsndfile reads, by their first bytes.
+# Kinds that need no further look, as (offset, bytes there, kind); libsndfile reads none of them but FLAC.
 _MAGIC = (
     (0, b"\x1aE\xdf\xa3", "WebM or Matroska"),
     (4, b"ftyp", "MP4 or M4A"),
@@ -73,7 +75,7 @@ _MAGIC = (
     (0, b"fLaC", "FLAC"),
 )
 MEDIA_KINDS = frozenset(kind for _, _, kind in _MAGIC) - {"FLAC"}
-"""Kinds that libsndfile cannot read and PyAV can."""
+"""Kinds that libsndfile does not read and FFmpeg does."""
 
 
 def inspect_container(stream: ByteStream) -> Container:
@@ -104,7 +106,7 @@ def _inspect(stream: ByteStream, head: bytes) -> Container:
 
 
 def _share(present: int, promised: int) -> float:
-    if promised <= 0 or promised >= _UNKNOWN_SIZE > present:
+    if promised <= 0 or promised - present <= _SLOPPY_BYTES or promised >= _UNKNOWN_SIZE > present:
         return 1.0
     return min(1.0, max(0, present) / promised)
 

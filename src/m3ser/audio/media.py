@@ -79,7 +79,7 @@ class MediaReader:
                 end = len(samples) if last is None else min(len(samples), last - position)
                 if begin < end:
                     yield to_mono(samples[begin:end])
-                position += len(samples)  # noqa: PLW2901
+                position += len(samples)
                 if last is not None and position >= last:
                     return
         except self._errors as error:

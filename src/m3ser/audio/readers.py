@@ -19,6 +19,9 @@ __all__ = ["ArrayReader", "Reader", "SoundFileReader"]
 BLOCK_FRAMES = 1 << 16
 """Samples of each channel that are decoded at a time: 2 MB for eight channels."""
 
+# Two MPEG frames: encoders disagree about whether their summary counts itself, and about the padding at the end.
+_MP3_TOLERANCE = 2 * 1152
+
 
 class Reader(Protocol):
     """One open recording.
@@ -96,6 +99,7 @@ class SoundFileReader:
         # A FLAC file that was written to a pipe states no length; libsndfile then reports the largest number it has.
         unknown = container.guesses_length or self._file.frames >= np.iinfo(np.int64).max // 2
         self._frames: int | None = None if unknown else self._file.frames
+        self._tolerance = _MP3_TOLERANCE if container.kind == "MP3" else 0
         self.duration: float | None = None if self._frames is None else self._frames / self.sample_rate
 
     def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
@@ -115,14 +119,16 @@ class SoundFileReader:
                 if skipped < len(block):
                     yield to_mono(block[skipped:])
         except soundfile.LibsndfileError as error:
-            raise self._damaged(position) from error
+            # Some of the block that failed was decoded: the decoder knows how far it came.
+            raise self._damaged(max(position, self._file.tell())) from error
         if self._stream.failure is not None or self._is_short(position, last):
             raise self._damaged(position)
 
     def _is_short(self, position: int, last: int | None) -> bool:
         if self._frames is None:
             return False
-        return position < (self._frames if last is None else min(last, self._frames))
+        expected = self._frames if last is None else min(last, self._frames)
+        return position < expected - self._tolerance
 
     def _damaged(self, position: int) -> AudioReadError:
         if self._stream.failure is not None:
@@ -140,4 +146,6 @@ class SoundFileReader:
 def damaged(label: str, readable: float, promised: float | None) -> AudioReadError:
     """The error for a recording whose sound ends before it should; both lengths in seconds."""
     of = "" if promised is None else f" of {promised:.2f} s"
-    return AudioReadError(f"{label} is truncated or damaged: {readable:.2f} s{of} could be read; expected a whole file.")
+    return AudioReadError(
+        f"{label} is truncated or damaged: {readable:.2f} s{of} could be read; expected a whole file."
+    )

@@ -30,14 +30,17 @@ class Resampler:
 
             self._stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality=_QUALITY)
 
-    def push(self, block: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
-        """The samples at 16 kHz that are ready once `block` is known; with `last`, all that remain."""
-        if self._stream is None:
-            return block
-        resampled: NDArray[np.float32] = self._stream.resample_chunk(block, last=last)
-        return resampled
+    def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The samples at 16 kHz that are ready once `block` is known."""
+        return block if self._stream is None else self._stream.resample_chunk(block)
+
+    def flush(self) -> NDArray[np.float32]:
+        """The samples that remain once there is nothing more to push."""
+        rest = np.empty(0, dtype=np.float32)
+        return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)
 
 
 def resample(waveform: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
     """A whole float32 mono waveform at 16 kHz: the same samples as pushing it through :class:`Resampler`."""
-    return Resampler(sample_rate).push(waveform, last=True)
+    resampler = Resampler(sample_rate)
+    return np.concatenate([resampler.push(waveform), resampler.flush()])

@@ -12,14 +12,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.errors import AudioReadError, UsageError
 
-__all__ = ["AudioSource", "ByteStream", "open_bytes", "source_label", "source_name"]
+__all__ = ["AudioSource", "ByteStream", "is_array", "open_bytes", "source_label", "source_name"]
 
 AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any]
 """A path, the bytes of a file, a binary file object, or an array (samples,) or (samples, channels)."""
@@ -108,7 +108,8 @@ def open_bytes(source: AudioSource) -> Iterator[ByteStream]:
                 file = io.BytesIO(file.read())
         else:
             raise UsageError(
-                f"A recording cannot be a {type(source).__name__}; expected a path, bytes, a binary file or an array."
+                f"A recording cannot be of type {type(source).__name__}; "
+                "expected a path, bytes, a binary file or an array."
             )
         try:
             stream = ByteStream(file)
@@ -141,6 +142,6 @@ def _can_seek(file: BinaryIO) -> bool:
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek") and hasattr(file, "tell")
 
 
-def is_array(source: object) -> bool:
+def is_array(source: object) -> TypeGuard[NDArray[Any]]:
     """Whether a source is samples rather than the bytes of a file."""
     return isinstance(source, np.ndarray) or (hasattr(source, "__array__") and not hasattr(source, "read"))

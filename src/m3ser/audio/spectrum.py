@@ -40,8 +40,8 @@ def triangular_filters(positions: NDArray[np.float64], edges: NDArray[np.float64
 class MelSpectrum:
     """Short-time mel spectrum with a periodic Hann window.
 
-    The FFT runs in double precision: NumPy's is as fast as in single, and in quiet bands beside a loud one the logarithm
-    that follows would magnify single precision's rounding to more than 1e-4. Everything after it is float32.
+    The FFT runs in double precision: NumPy's is as fast as in single, and in quiet bands beside a loud one the
+    logarithm that follows would magnify single precision's rounding to about 1e-4. Everything after it is float32.
 
     Args:
         window_length: samples in a frame.

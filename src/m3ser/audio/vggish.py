@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from m3ser.audio.decode import stream_waveform
 from m3ser.audio.resampling import SAMPLE_RATE, resample
-from m3ser.audio.samples import to_mono
+from m3ser.audio.samples import as_samples, to_mono
 from m3ser.audio.sources import AudioSource
 from m3ser.audio.spectrum import MelSpectrum, triangular_filters
 
@@ -42,8 +42,8 @@ EXAMPLE_SAMPLES = EXAMPLE_HOP - HOP + WINDOW_LENGTH  # 15,600 samples that the f
 def log_mel_examples(waveform: ArrayLike, sample_rate: float) -> NDArray[np.float32]:
     """The VGGish input of a waveform: ``ln(mel + 0.01)`` in examples of 0.96 s that do not overlap.
 
-    Magnitude spectra of 25 ms every 10 ms (periodic Hann, 512 points, no centring), 64 HTK mel bands from 125 to 7500 Hz.
-    What is left over after the last whole example is dropped.
+    Magnitude spectra of 25 ms every 10 ms (periodic Hann, 512 points, no centring), 64 HTK mel bands from 125 to
+    7500 Hz. What is left over after the last whole example is dropped.
 
     At 16 kHz the result equals torchvggish 0.2 within 1e-5. At other rates torchvggish resamples with resampy, whose
     pass band ends a little lower than soxr's: on speech at 44.1 and 48 kHz the two differ by 0.002 on average, by
@@ -56,9 +56,10 @@ def log_mel_examples(waveform: ArrayLike, sample_rate: float) -> NDArray[np.floa
         sample_rate: its rate in Hz.
 
     Returns:
-        (examples, 96, 64) float32; ``(samples at 16 kHz - 240) // 15360`` examples: 15,600 samples give 1, fewer give 0.
+        (examples, 96, 64) float32; ``(samples at 16 kHz - 240) // 15360`` examples: 15,600 samples give 1, fewer
+        give 0.
     """
-    samples: NDArray[np.floating[Any]] = to_mono(np.asarray(waveform), keep_double=sample_rate == SAMPLE_RATE)
+    samples: NDArray[np.floating[Any]] = to_mono(as_samples(waveform), keep_double=sample_rate == SAMPLE_RATE)
     if sample_rate != SAMPLE_RATE:
         samples = resample(samples.astype(np.float32, copy=False), sample_rate)
     return _examples(samples)
@@ -78,7 +79,11 @@ def stream_log_mel_examples(
     Joined along the first axis, the blocks equal ``log_mel_examples(load_waveform(source, ...), SAMPLE_RATE)``.
 
     Args:
-        source, sample_rate, start, end, max_seconds: as in :func:`m3ser.audio.load_waveform`.
+        source: as in :func:`m3ser.audio.load_waveform`, like all that follow but the last.
+        sample_rate: Hz; for arrays, and only for them.
+        start: where the part to decode begins, in seconds.
+        end: where it ends, in seconds.
+        max_seconds: refuse anything longer.
         block_seconds: about how much sound one block covers.
 
     Yields:

@@ -21,6 +21,7 @@ from m3ser.cli.demo import demo
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
 from m3ser.cli.terminal import complain
+from m3ser.cli.train import train
 from m3ser.errors import M3serError, UsageError
 
 __all__ = ["app", "main"]
@@ -90,6 +91,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(demo)
 app.command()(models)
+app.command()(train)
 
 
 def _print_version(wanted: bool) -> None:

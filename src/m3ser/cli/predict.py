@@ -67,8 +67,9 @@ def predict(
 ) -> None:
     """Recognise the emotion of recordings.
 
-    It is taken from the voice and the words. The words are those of --text, or else transcribed where the asr extra is installed; where it is not, and with
-    --no-text, the voice alone is used. With --text and no FILES, the text alone is used.
+    It is taken from the voice and the words. The words are those of --text, or else transcribed where the asr extra is
+    installed; where it is not, and with --no-text, the voice alone is used. With --text and no FILES, the text alone is
+    used.
 
     A recording that cannot be used is one sentence on stderr (with --json also an object with the keys file and error
     on stdout, in its place among the results); the others are still answered, and the exit code is 1.
@@ -129,12 +130,13 @@ def _results(
     """Each file's name with its prediction or its failure, in the order given, as they are ready."""
     from m3ser.inference import Request
 
+    names: list[str | None] = [*files] or [None]
     if files:
         sources = [_standard_input() if name == STDIN else name for name in files]
         requests = [Request(source, text=text, start=start, end=end) for source in sources]
     else:
         requests = [Request(None, text=text)]
-    yield from zip(files or [None], recogniser.predict_each(requests, on_error="return"), strict=True)
+    yield from zip(names, recogniser.predict_each(requests, on_error="return"), strict=True)
 
 
 def _standard_input() -> bytes:
@@ -171,7 +173,6 @@ def _report(name: str | None, result: Prediction | M3serError, *, as_json: bool)
 def print_prediction(prediction: Prediction) -> None:
     """Prints a small table: what was recognised, the words and where they came from, and a bar per emotion."""
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     console = stdout_console()
@@ -184,19 +185,16 @@ def print_prediction(prediction: Prediction) -> None:
     console.print(Padding(_words(prediction), (0, 0, 0, 2), expand=False))
 
     name_width = max(len(label) for label in prediction.scores)
-    bar_width = max(MIN_BAR, console.width - name_width - 13)
-    scores = Table.grid(padding=(0, 2))
-    scores.add_column(width=0)
-    scores.add_column(width=name_width)
-    scores.add_column(width=bar_width, no_wrap=True)
-    scores.add_column(justify="right", no_wrap=True)
+    bar_width = max(MIN_BAR, console.width - name_width - len(percent(1)) - 6)  # 6: the indent and two gaps
     for label, share in prediction.scores.items():
         drawn = bar(share, bar_width, ascii_only=console.options.ascii_only)
         style = "bold" if label == prediction.label else ""
-        scores.add_row(
-            "", Text(label, style=style), Text(drawn, style=style_of(label)), Text(percent(share), style=style)
+        row = Text.assemble(
+            (f"  {label:{name_width}}  ", style),
+            (f"{drawn:{bar_width}}", style_of(label)),
+            (f"  {percent(share)}", style),
         )
-    console.print(scores)
+        console.print(row, soft_wrap=True)
     console.line()
 
 

@@ -49,9 +49,8 @@ def write(path: Path = DEFAULT_PATH) -> None:
 
 
 def _section(name: str, command: Any) -> str:
-    arguments = [param.metavar for param in command.params if param.param_type_name == "argument"]
-    usage = " ".join(["m3ser", name, "[OPTIONS]", *(f"[{metavar}]" for metavar in arguments)])
-    return f"## m3ser {name}\n\n```\n{usage}\n```\n\n{_prose(command.help)}\n\n{_options_of(command)}"
+    usage = ["m3ser", name, "[OPTIONS]", *(f"[{param.metavar}]..." for param in command.params if _is_argument(param))]
+    return f"## m3ser {name}\n\n```\n{' '.join(usage)}\n```\n\n{_prose(command.help)}\n\n{_options_of(command)}"
 
 
 def _prose(text: str) -> str:
@@ -62,14 +61,21 @@ def _prose(text: str) -> str:
 def _options_of(command: Any) -> str:
     rows = ["| option | meaning |", "|---|---|"]
     for param in command.params:
-        names = (
-            ", ".join(f"`{name}`" for name in param.opts) if param.param_type_name == "option" else f"`{param.metavar}`"
-        )
-        if param.param_type_name == "option" and not param.is_flag:
-            names += f" {param.metavar}"
-        default = f" Default: {param.default}." if param.default not in (None, False) else ""
-        rows.append(f"| {names} | {param.help}{default} |")
+        default = "" if param.default in (None, False) else f" Default: {param.default}."
+        rows.append(f"| {_spelling(param)} | {param.help}{default} |")
     return "\n".join(rows) + "\n"
+
+
+def _spelling(param: Any) -> str:
+    if _is_argument(param):
+        return f"`{param.metavar}`"
+    value = "" if param.is_flag else f" {param.metavar}"
+    return ", ".join(f"`{option}{value}`" for option in param.opts)
+
+
+def _is_argument(param: Any) -> bool:
+    # By its kind and not its class: typer brings its own click in some versions and uses the package in others.
+    return bool(param.param_type_name == "argument")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the command line writes: results on stdout, everything else on stderr, no character that the stream cannot take."""
+"""How the command line writes: results on stdout, all else on stderr, no character that the stream cannot take."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ _EXTENSIONS = (
     *("opus", "ogg", "mp3", "m4a", "aac", "wma", "webm", "mp4"),
 )
 _LFS_POINTER = b"version https://git-lfs"
+_LFS_POINTER_LIMIT = 1024  # bytes; by its specification a pointer is smaller
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def read_recordings(
 
     Raises:
         DataError: no recording in the folder is named as in this corpus.
+        MissingExtraError: the recordings are in a format (m4a, say) whose decoder is not installed.
     """
     root = existing_folder(folder, info)
     files, findings = _audio_files(root)
@@ -170,14 +172,13 @@ def _inspect(path: Path) -> tuple[float | None, str | None]:
     from m3ser.audio import probe
 
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_LFS_POINTER))
+        size = path.stat().st_size
+        if size == 0:
+            return None, "Empty"
+        if size < _LFS_POINTER_LIMIT and path.read_bytes().startswith(_LFS_POINTER):
+            return None, "Git LFS pointers in place of audio (run: git lfs pull)"
     except OSError as error:
         return None, f"Not readable: {error.strerror}"
-    if not head:
-        return None, "Empty"
-    if head == _LFS_POINTER:
-        return None, "Git LFS pointers in place of audio (run: git lfs pull)"
     try:
         duration = probe(path).duration
     except AudioError:

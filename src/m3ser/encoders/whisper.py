@@ -205,7 +205,8 @@ class WhisperEncoder(AudioEncoder):
         part, _, rest = name.partition(".")
         if part == "layer_norm":
             return self.layer_norm is None
-        return part == "layers" and int(rest.partition(".")[0]) >= len(self.layers)
+        number = rest.partition(".")[0]
+        return part == "layers" and number.isdecimal() and len(self.layers) <= int(number) < self.architecture.layers
 
 
 class _Block(nn.Module):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from m3ser.batching import length_batches, pad
 from m3ser.bundle import Bundle
 from m3ser.errors import BundleError
-from m3ser.batching import length_batches, pad
 from m3ser.inference.graphs import Graphs, SessionSettings
 from m3ser.inference.preparation import Prepared
 from m3ser.schema import Prediction

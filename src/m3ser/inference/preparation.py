@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, FrontEnd, load_waveform
-from m3ser.audio.sources import AudioSource, source_label
+from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, AudioSource, FrontEnd, load_waveform
+from m3ser.audio.sources import source_label
+from m3ser.batching import windows
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
-from m3ser.batching import windows
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from m3ser.audio.sources import AudioSource
+from m3ser.audio import AudioSource
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.catalogue import find_bundle
@@ -111,7 +111,7 @@ class Recogniser:
         audio: AudioSource | None = None,
         *,
         text: TextRequest = TRANSCRIBE,
-        sample_rate: int | None = None,
+        sample_rate: float | None = None,
         start: float | None = None,
         end: float | None = None,
     ) -> Prediction:
@@ -206,7 +206,7 @@ class Recogniser:
             # What is recognised together is the same in every run, down to the last bit of the scores.
             for size in itertools.chain((1, 2, 4), itertools.repeat(_LARGEST_CHUNK)):
                 wanted = 2 * _LARGEST_CHUNK - len(ahead)
-                ahead.extend(pool.submit(self._prepare, item) for item in itertools.islice(items, wanted))
+                ahead.extend(pool.submit(self._prepare, item) for item in items)
                 if not ahead:
                     return
                 chunk = [_outcome(ahead.popleft()) for _ in range(min(size, len(ahead)))]

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from m3ser.audio.sources import AudioSource, source_name
+from m3ser.audio import AudioSource, source_name
 from m3ser.errors import TextError, UsageError
 
 __all__ = ["TRANSCRIBE", "Request", "TextRequest", "Transcribe", "as_request"]
@@ -44,7 +44,7 @@ class Request:
 
     audio: AudioSource | None
     text: TextRequest = TRANSCRIBE
-    sample_rate: int | None = None
+    sample_rate: float | None = None
     start: float | None = None
     end: float | None = None
 

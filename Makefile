@@ -1,0 +1,51 @@
+# Everything a person or CI runs. Each target makes the environment that it needs: .venv-demo without torch, .venv with
+# everything. PYTHON chooses the interpreter (3.10 or later).
+PYTHON ?= python3
+DEMO := .venv-demo
+FULL := .venv
+
+.PHONY: help demo test test-slow lint docs bench clean
+
+help:
+	@echo "make demo       emotions of the thirteen clips that come with the package (no torch)"
+	@echo "make test       the tests; make test-slow: those that take longer"
+	@echo "make lint       ruff and mypy"
+	@echo "make docs       write docs/commands.md from the commands' own help"
+	@echo "make bench      speed beside the peers, in one run"
+	@echo "make clean      remove the environments and caches"
+
+demo: $(DEMO)/installed
+	@$(DEMO)/bin/m3ser demo
+
+test: $(FULL)/installed
+	$(FULL)/bin/python -m pytest -q -m "not slow"
+
+test-slow: $(FULL)/installed
+	$(FULL)/bin/python -m pytest -q -m slow
+
+lint: $(FULL)/installed
+	$(FULL)/bin/ruff check .
+	$(FULL)/bin/ruff format --check .
+	$(FULL)/bin/mypy
+
+docs: $(FULL)/installed
+	$(FULL)/bin/python -m m3ser.cli.reference
+
+bench: $(FULL)/installed
+	$(FULL)/bin/python benchmarks/front_end.py
+	$(FULL)/bin/python benchmarks/cold_start.py
+
+clean:
+	rm -rf $(DEMO) $(FULL) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(DEMO)/installed: pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[asr]"
+	@touch $@
+
+# torch goes first and alone: asked for by name and version it comes as the build for this machine.
+$(FULL)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FULL)
+	$(FULL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(FULL)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	@touch $@

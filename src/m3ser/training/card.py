@@ -1,0 +1,102 @@
+"""The model card of a bundle: what it is, what it was trained on, what it may be used for, and how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from m3ser.bundle import Manifest
+from m3ser.corpora import CorpusInfo
+from m3ser.evaluation import Evaluation
+from m3ser.training.scoring import Scores
+
+__all__ = ["model_card"]
+
+
+def model_card(
+    manifest: Manifest, scores: Scores, before: Scores, *, comment: str, infos: Sequence[CorpusInfo], command: str
+) -> str:
+    """The card as Markdown; every number in it comes from `scores` or `before`.
+
+    Args:
+        manifest: of the bundle, as far as it is filled in.
+        scores: of the exported graphs on the test part.
+        before: the same before export.
+        comment: what the paired corpus says of itself.
+        infos: the corpora.
+        command: what makes this bundle again.
+    """
+    low, high = scores.flip_interval
+    rows = [
+        ("voice alone", scores.audio, "speakers"),
+        ("words alone (GoEmotions test sentences)", scores.text, "sentences"),
+        ("both, all pairs", scores.both, "speakers"),
+        *((f"both, {_RELATIONS[name]}", one, "speakers") for name, one in scores.relations.items()),
+    ]
+    cost = max(
+        abs(after.unweighted_accuracy - earlier.unweighted_accuracy)
+        for after, earlier in ((scores.audio, before.audio), (scores.text, before.text), (scores.both, before.both))
+    )
+    size = "stored as int8 and widened to float32 when loaded" if manifest.precision == "int8-weights" else "float32"
+    data = "\n".join(f"- {info.title}, {info.licence}. {info.citation}" for info in infos)
+    table = "\n".join(_row(title, one, unit) for title, one, unit in rows)
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.created_by.items())
+    return f"""# {manifest.full_name}
+
+{manifest.description}. Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}` on frozen
+encoders; the encoders' weights are {size}.
+
+**Licence of the weights: {manifest.licence}**, because of the corpora below. Where that is a non-commercial licence,
+the weights are for non-commercial use; the m3ser code is not bound by it.
+
+## Trained on
+
+{data}
+
+{comment}. No speaker and no sentence of the words is in two of train, validation and test; the sentences that the
+speakers really spoke are few and recur in all parts. The best epoch and the temperatures were chosen on validation.
+
+Made by (data folder as in the recipe's head), with {versions}:
+
+    {command}
+
+## Scores on unseen speakers
+
+Speakers and sentences of the test part, which nothing was chosen by; measured on the exported graphs; 95% intervals by
+bootstrap over the unit named. "Both" is **paired (semi-synthetic)**: real voices with real sentences that they never
+said. Its numbers say how voice and words are weighed against each other, and nothing about any real corpus of
+conversation.
+
+| condition | n | UA (unweighted accuracy = balanced accuracy) | WA (weighted accuracy = accuracy) | ECE |
+|---|---:|---:|---:|---:|
+{table}
+
+Conflicting words turn {_percent(scores.flip_rate)} ({_percent(low)} to {_percent(high)}) of the right answers from the
+voice into wrong ones (n = {scores.conflict_flips.utterances} pairs of {scores.conflict_flips.speakers} speakers).
+Storing and exporting the weights changes UA by at most {100 * cost:.2f} points in the three conditions.
+
+## What it is not
+
+The voices are acted, most of them Polish, German and Italian; the words are English comments from a web forum. Other
+recordings, spontaneous speech above all, will be recognised less well than the table says. A probability is a
+statement about this model, not about a person: do not use it to decide about people.
+"""
+
+
+_RELATIONS = {
+    "agree": "words that agree with the voice",
+    "neutral": "neutral words",
+    "conflict": "words that conflict with the voice",
+}
+
+
+def _row(title: str, one: Evaluation, unit: str) -> str:
+    cells = [title, f"{one.utterances} ({one.speakers} {unit})"]
+    for name in ("unweighted_accuracy", "weighted_accuracy"):
+        interval = one.intervals[name]
+        cells.append(f"{_percent(getattr(one, name))} ({100 * interval.low:.1f} to {_percent(interval.high)})")
+    cells.append(_percent(one.expected_calibration_error))
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%"

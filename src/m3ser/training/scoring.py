@@ -1,0 +1,84 @@
+"""How well a model does under each condition: the voice alone, the words alone, both, and both in conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.bundle import Temperature
+from m3ser.evaluation import Evaluation, evaluate, fit_temperature, softmax
+from m3ser.training.pairs import Pair
+from m3ser.training.run import Conditions
+
+__all__ = ["Logits", "Scores", "fit_temperatures", "score"]
+
+Logits = Callable[[Sequence[Pair]], NDArray[np.float32]]
+"""Pairs to logits (pairs, classes)."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A model's scores on one part of a paired (semi-synthetic) corpus.
+
+    Attributes:
+        audio, text, both: as in :class:`~m3ser.training.run.Conditions`. The intervals of `text` resample sentences,
+            the others speakers.
+        relations: relation of words to voice -> the scores on those pairs of `both` alone.
+        conflict_flips: among the conflicting pairs whose voice alone is recognised rightly: its weighted accuracy is
+            the share that stays right once the words are read, too.
+    """
+
+    audio: Evaluation
+    text: Evaluation
+    both: Evaluation
+    relations: Mapping[str, Evaluation]
+    conflict_flips: Evaluation
+
+    @property
+    def flip_rate(self) -> float:
+        """Share of right answers from the voice that conflicting words turn into wrong ones."""
+        return 1.0 - self.conflict_flips.weighted_accuracy
+
+    @property
+    def flip_interval(self) -> tuple[float, float]:
+        """95% interval of :attr:`flip_rate`, resampling speakers."""
+        interval = self.conflict_flips.intervals["weighted_accuracy"]
+        return 1.0 - interval.high, 1.0 - interval.low
+
+
+def fit_temperatures(validation: Conditions, logits: Logits) -> Temperature:
+    """The temperatures that suit the validation part best, one for each set of modalities."""
+
+    def fitted(pairs: Sequence[Pair]) -> float:
+        return fit_temperature(logits(pairs), [pair.label for pair in pairs])
+
+    return Temperature(both=fitted(validation.both), audio=fitted(validation.audio), text=fitted(validation.text))
+
+
+def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels: Sequence[str]) -> Scores:
+    """Judge a model on one part of a paired corpus."""
+    heard = softmax(logits(part.audio), temperature=temperature.audio)
+    read = softmax(logits(part.text), temperature=temperature.text)
+    fused = softmax(logits(part.both), temperature=temperature.both)
+    truth = np.array([pair.label for pair in part.both])
+    speakers = np.array(part.both_speakers)
+    relations = np.array(part.relations)
+
+    rightly_heard = {
+        pair.audio: guess == pair.label for pair, guess in zip(part.audio, heard.argmax(axis=1), strict=True)
+    }
+    voice_was_right = np.array([rightly_heard[pair.audio] for pair in part.both])
+
+    def among(chosen: NDArray[np.bool_]) -> Evaluation:
+        return evaluate(truth[chosen], fused[chosen], labels=labels, speakers=speakers[chosen])
+
+    return Scores(
+        audio=evaluate([p.label for p in part.audio], heard, labels=labels, speakers=list(part.audio_speakers)),
+        text=evaluate([p.label for p in part.text], read, labels=labels, speakers=np.arange(len(part.text))),
+        both=among(np.ones(len(truth), bool)),
+        relations={str(relation): among(relations == relation) for relation in np.unique(relations)},
+        conflict_flips=among((relations == "conflict") & voice_was_right),
+    )
