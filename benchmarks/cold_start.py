@@ -16,7 +16,16 @@ from pathlib import Path
 
 RUNS = 5
 CLIP = Path(__file__).resolve().parents[1] / "src" / "m3ser" / "bundled" / "clips" / "1013_ITH_ANG_XX.wav"
-OURS = [sys.executable, "-m", "m3ser", "predict", str(CLIP), "--text", "I think I have a doctor's appointment.", "--json"]
+OURS = [
+    sys.executable,
+    "-m",
+    "m3ser",
+    "predict",
+    str(CLIP),
+    "--text",
+    "I think I have a doctor's appointment.",
+    "--json",
+]
 PEER = [sys.executable, "-c", "import torch, transformers"]
 
 

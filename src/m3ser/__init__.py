@@ -39,9 +39,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("TRANSCRIBE", "Recogniser", "Request", "list_bundles", "load"), "m3ser.inference"),
-    **dict.fromkeys(
-        ("EMOTIONS", "IEMOCAP4", "EmotionScheme", "Prediction", "Segment", "Utterance"), "m3ser.schema"
-    ),
+    **dict.fromkeys(("EMOTIONS", "IEMOCAP4", "EmotionScheme", "Prediction", "Segment", "Utterance"), "m3ser.schema"),
 }
 
 

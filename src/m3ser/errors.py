@@ -18,8 +18,8 @@
     ├── BundleError           a bundle that is missing, damaged or of another version
     └── DownloadError         a file could not be fetched, or is not the file that was published
 
-Each message is one sentence that names the thing, what was found and what was expected; the command line prints it as it
-is. ``except m3ser.M3serError`` catches them all. Anything else that escapes from m3ser is a bug.
+Each message is one sentence that names the thing, what was found and what was expected; the command line prints it as
+it is. ``except m3ser.M3serError`` catches them all. Anything else that escapes from m3ser is a bug.
 """
 
 from __future__ import annotations

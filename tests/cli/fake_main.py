@@ -5,6 +5,7 @@ Run as a program it is ``m3ser`` itself with that recogniser behind it.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ TRANSCRIPT = "Don't forget a jacket."
 class FakeRecogniser:
     """Answers `SCORES` for every recording but those with "bad" in their name, which are no audio.
 
-    ``asked`` keeps the requests, ``loaded_with`` the options of ``load``.
+    ``asked`` keeps the requests, ``heard`` what open files held, ``loaded_with`` the options of ``load``.
     """
 
     name = "starter@1"
@@ -34,6 +35,7 @@ class FakeRecogniser:
         self.transcriber = transcriber
         self.seconds = seconds
         self.asked: list[Any] = []
+        self.heard: list[bytes] = []
         self.loaded_with: dict[str, Any] = {}
 
     def load(self, model: str = "starter", **options: Any) -> FakeRecogniser:
@@ -42,6 +44,10 @@ class FakeRecogniser:
 
     def predict(self, audio: Any = None, *, text: Any = inference.TRANSCRIBE, **part: Any) -> Prediction:
         time.sleep(self.seconds)
+        if hasattr(audio, "read"):
+            self.heard.append(audio.read())
+        if "mumbled" in str(audio):
+            logging.getLogger("m3ser.inference").warning("%s: the voice alone is used.", audio)
         if "bad" in str(audio):
             raise AudioReadError(f"{audio} is not audio.")
         words, source = text, "given"

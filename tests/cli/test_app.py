@@ -47,7 +47,7 @@ def m3ser_version() -> str:
 def test_help_lists_the_verbs(m3ser: Run) -> None:
     result = m3ser("--help")
     assert result.exit_code == 0
-    for verb in ("predict", "demo", "models"):
+    for verb in ("predict", "demo", "models", "train"):
         assert f"\n  {verb} " in result.stdout
     assert "..." not in result.stdout.partition("Commands:")[2], "a verb's first sentence is too long for the list"
 
@@ -79,6 +79,13 @@ def test_an_error_shows_no_control_characters(m3ser: Run, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("m3ser.inference.load", load)
     assert m3ser("predict", "a.wav").stderr == "m3ser: '\\x1b[2Jx\\udcff' is not right:\n  line 2\n  line 3\n"
+
+
+def test_a_warning_of_the_library_is_one_line_too(fake_process: Run) -> None:
+    result = fake_process("predict", "--json", "mumbled.wav")
+    assert result.returncode == 0
+    assert result.stderr == b"m3ser: mumbled.wav: the voice alone is used.\n"
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_strange_file_names_come_through(fake_process: Run) -> None:

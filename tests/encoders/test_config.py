@@ -58,6 +58,7 @@ def test_text(minilm):
     assert same_weights(encoder, other)
 
 
+@pytest.mark.slow
 def test_vggish(vggish, tmp_path):
     torch.save(vggish.state_dict(), tmp_path / "vggish.pth")
     arrays = {"pca_eigen_vectors": torch.eye(128), "pca_means": torch.zeros(128)}
@@ -97,7 +98,10 @@ def test_an_encoder_built_by_hand_has_no_config(small_whisper):
         ({"kind": "hubert"}, "no encoder of kind 'hubert'; known kinds are text, vggish, whisper"),
         ({}, "no encoder of kind None"),
         ({"kind": ["text"]}, r"no encoder of kind \['text'\]"),
-        ({"kind": "text", "poled": True}, "'text' has no option 'poled'; it has frozen, kind, source, revision, pooled"),
+        (
+            {"kind": "text", "poled": True},
+            "'text' has no option 'poled'; it has frozen, kind, source, revision, pooled",
+        ),
         ({"kind": "text", "pooled": "yes"}, "'text' are not possible: pooled: Input should be a valid boolean"),
         ({"kind": "whisper"}, "'whisper' are not possible: source: Field required"),
         ({"kind": "whisper", "source": "x", "statistics": "max"}, "statistics: Input should be 'mean' or 'mean\\+std'"),

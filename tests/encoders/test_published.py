@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -34,13 +33,24 @@ def write_pca(path: Path, *, numpy_1: bool = False) -> None:
 
 
 @pytest.fixture(scope="module")
-def release(vggish, tmp_path_factory) -> Path:
-    """A folder with the two files, random weights inside."""
+def release(tmp_path_factory) -> Path:
+    """A folder with the PCA."""
     folder = tmp_path_factory.mktemp("release")
-    torch.save(vggish.state_dict(), folder / "vggish.pth")
     write_pca(folder / "pca.pth", numpy_1=True)
-    yield folder
-    shutil.rmtree(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(vggish, release) -> Iterator[Path]:
+    """The network's file, with random weights, in the same folder."""
+    path = release / "vggish.pth"
+    torch.save(vggish.state_dict(), path)
+    yield path
+    path.unlink()  # 288 MB
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Site(SimpleHTTPRequestHandler):
@@ -72,9 +82,8 @@ def site(release, monkeypatch) -> Iterator[type[Site]]:
     handler = type("Handler", (Site,), {"requests": [], "cuts": 0})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=release)) as server:
         handler.url = f"http://127.0.0.1:{server.server_address[1]}"
-        for constant, name in (("VGGISH_WEIGHTS", "vggish.pth"), ("VGGISH_PCA", "pca.pth")):
-            digest = hashlib.sha256((release / name).read_bytes()).hexdigest()
-            monkeypatch.setattr(published, constant, PublishedFile(name, f"{handler.url}/", digest[:8]))
+        pca = PublishedFile("pca.pth", f"{handler.url}/", sha256(release / "pca.pth")[:8])
+        monkeypatch.setattr(published, "VGGISH_PCA", pca)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield handler
@@ -92,7 +101,9 @@ def test_the_release_is_torchvggishs():
 
 
 @pytest.mark.slow
-def test_the_release_is_fetched_resumed_checked_and_kept(site, vggish, tmp_path):
+def test_the_release_is_fetched_resumed_checked_and_kept(site, weights, vggish, tmp_path, monkeypatch):
+    file = PublishedFile(weights.name, site.url, sha256(weights)[:8])
+    monkeypatch.setattr(published, "VGGISH_WEIGHTS", file)
     site.cuts = 1
     found = VGGish.from_published(postprocess=True, cache_dir=tmp_path)
     for name, value in vggish.state_dict().items():
@@ -131,20 +142,12 @@ def test_the_cache_is_m3sers(site, tmp_path, monkeypatch):
     assert fetch(published.VGGISH_PCA) == tmp_path / "weights" / "pca.pth"
 
 
-def test_local_files_are_taken(release, vggish, examples_of_one):
-    found = VGGish.from_published(
-        postprocess=True, weights_file=release / "vggish.pth", pca_file=str(release / "pca.pth")
-    )
-    plain = VGGish.from_published(weights_file=release / "vggish.pth")
-    assert plain.pproc is None
+def test_local_files_are_taken(weights, release, vggish):
+    found = VGGish.from_published(postprocess=True, weights_file=weights, pca_file=str(release / "pca.pth"))
+    assert all(torch.equal(found.state_dict()[name], value) for name, value in vggish.state_dict().items())
+    example = torch.rand(1, 96, 64)
     with torch.no_grad():
-        assert torch.equal(plain(examples_of_one), vggish(examples_of_one))
-        assert torch.equal(found(examples_of_one), found.pproc(plain(examples_of_one)))
-
-
-@pytest.fixture
-def examples_of_one() -> torch.Tensor:
-    return torch.rand(1, 96, 64)
+        assert torch.equal(found(example), found.pproc(vggish(example)))
 
 
 def test_a_local_file_of_something_else_is_named(tmp_path):

@@ -12,7 +12,11 @@ transformers = pytest.importorskip("transformers")
 from m3ser.encoders import TextEncoder, lengths_to_mask  # noqa: E402
 from m3ser.errors import CheckpointError, UsageError  # noqa: E402
 
-SENTENCES = ["[CLS] don't forget a jacket. [SEP]", "[CLS] i would like a new alarm clock, please. [SEP]", "[CLS] no. [SEP]"]
+SENTENCES = [
+    "[CLS] don't forget a jacket. [SEP]",
+    "[CLS] i would like a new alarm clock, please. [SEP]",
+    "[CLS] no. [SEP]",
+]
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, kind, place):
     trap = Trap(sprung)
     content = trap if place == "whole" else STATE | {"trap": trap}
     torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
-    with pytest.raises(CheckpointError, match="is refused: .* could run code"):
+    with pytest.raises(CheckpointError, match=r"is refused: .* could run code"):
         read_state_dict(path)
     assert not sprung.exists()
     torch.load(path, weights_only=False)  # the trap was a real one

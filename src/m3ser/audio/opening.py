@@ -93,7 +93,7 @@ def _truncated(label: str, stream: ByteStream, container: Container) -> AudioRea
     if readable:
         return damaged(label, readable, readable / container.share)
     return AudioReadError(
-        f"{label} is truncated: only {math.floor(100 * container.share)}% of the sound that its {container.kind} header "
+        f"{label} is truncated: only {math.floor(100 * container.share)}% of the sound that its header "
         "promises is there; expected a whole file."
     )
 

@@ -42,5 +42,9 @@ class Resampler:
 
 def resample(waveform: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
     """A whole float32 mono waveform at 16 kHz: the same samples as pushing it through :class:`Resampler`."""
-    resampler = Resampler(sample_rate)
-    return np.concatenate([resampler.push(waveform), resampler.flush()])
+    if sample_rate == SAMPLE_RATE:
+        return waveform
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(waveform, sample_rate, SAMPLE_RATE, quality=_QUALITY)
+    return resampled

@@ -48,9 +48,12 @@ def to_mono(samples: NDArray[Any], *, keep_double: bool = False) -> NDArray[np.f
         keep_double: leave float64 as float64 instead of rounding it to float32.
 
     Returns:
-        (samples,) float32, or float64 where kept. A value that float32 cannot hold becomes infinite.
+        (samples,) float32, or float64 where kept; `samples` itself where there is nothing to do. A value that float32
+        cannot hold becomes infinite.
     """
     dtype = np.float64 if keep_double and samples.dtype == np.float64 else np.float32
+    if samples.ndim == 1 and samples.dtype == dtype:
+        return samples
     channels = samples[:, None] if samples.ndim == 1 else samples
     with np.errstate(over="ignore", invalid="ignore"):
         mono = channels[:, 0].astype(dtype)

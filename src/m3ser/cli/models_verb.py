@@ -91,9 +91,7 @@ def _print_systems(systems: list[dict[str, Any]]) -> None:
     console.print(Text('Published systems, to build and train (pip install "m3ser[train]")', style="bold"))
     rows = _indented_table()
     for facts in systems:
-        rows.add_row(
-            "", Text(facts["name"], style="bold"), f"{facts['description']} ({facts['tier']}; {facts['source']})"
-        )
+        rows.add_row("", Text(facts["name"], style="bold"), f"{facts['description']} ({facts['tier']})")
     console.print(rows)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, json_line, percent, printable, stdout_console, style_of
-from m3ser.errors import AudioReadError, M3serError, UsageError
+from m3ser.errors import M3serError, UsageError
 from m3ser.schema import Prediction
 
 if TYPE_CHECKING:
@@ -139,13 +139,9 @@ def _results(
     yield from zip(names, recogniser.predict_each(requests, on_error="return"), strict=True)
 
 
-def _standard_input() -> bytes:
-    if sys.stdin is None:  # closed: "m3ser predict - <&-"
-        return b""
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise AudioReadError(f"Standard input cannot be read: {error.strerror}.") from error
+def _standard_input() -> BinaryIO | bytes:
+    # None where the shell closed it ("m3ser predict - <&-"): nothing to read, as from an empty file.
+    return b"" if sys.stdin is None else sys.stdin.buffer
 
 
 def note_missing_transcriber(recogniser: Recogniser) -> None:
@@ -163,7 +159,7 @@ def _report(name: str | None, result: Prediction | M3serError, *, as_json: bool)
         if as_json:
             json_line({"file": name, "error": str(result)})
         return
-    result = replace(result, file=name)  # bytes from standard input have no name of their own
+    result = replace(result, file=name)  # standard input has no name of its own
     if as_json:
         json_line(result.to_dict())
     else:

@@ -15,7 +15,9 @@ __all__ = ["train"]
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML); see recipes/.", show_default=False)],
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML); see recipes/.", show_default=False)
+    ],
     out: Annotated[
         Path,
         typer.Option("--out", metavar="FOLDER", help="Where everything goes; the bundle goes to FOLDER/bundle."),
@@ -33,10 +35,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch that FOLDER has.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the test scores as one JSON object.")] = False,
 ) -> None:
-    """Train a model as a recipe says, judge it on unseen speakers, and write it as a bundle.
+    """Train a model as a recipe says.
 
-    The frozen encoders run once over every recording and sentence; their states are kept in --cache. The epoch is
-    chosen on validation speakers; the scores are those of the exported bundle on test speakers. Needs the train extra.
+    It is judged on unseen speakers and written as a bundle. The frozen encoders run once over every recording and
+    sentence; their states are kept in --cache. The epoch is chosen on validation speakers; the scores are those of the
+    exported bundle on test speakers. Needs the train extra.
     """
     try:
         from m3ser.training.bundling import bundle_trained
@@ -49,7 +52,9 @@ def train(
 
     plan = load_recipe(recipe, settings or ())
     trained = run_training(plan, out, cache=cache, resume=resume)
-    given = " ".join(f"--set {shlex.quote(setting)}" for setting in settings or () if not setting.startswith("data.root"))
+    given = " ".join(
+        f"--set {shlex.quote(setting)}" for setting in settings or () if not setting.startswith("data.root")
+    )
     command = f"m3ser train {recipe.name} --out FOLDER --set data.root=DATA {given}".rstrip()
     judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
     if as_json:

@@ -126,7 +126,7 @@ def build_encoder(spec: EncoderConfig | Mapping[str, Any]) -> Encoder:
 
 def _parse(spec: Mapping[str, Any]) -> EncoderConfig:
     kind = spec.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UsageError(f"There is no encoder of kind {kind!r}; known kinds are {', '.join(sorted(_KINDS))}.")
     config = _KINDS[kind]
     unknown = [name for name in spec if name not in config.model_fields]

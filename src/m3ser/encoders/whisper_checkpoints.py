@@ -82,16 +82,12 @@ def _architecture(config: Mapping[str, Any], path: Path | None) -> WhisperArchit
 
 def _read_safetensors(source: str, revision: str | None) -> dict[str, Tensor]:
     """The encoder's tensors, from one file or, for the largest models, several."""
-    index_path = find_file(source, "model.safetensors.index.json", revision=revision)
-    if index_path is None:
-        names = ["model.safetensors"]
-    else:
-        weight_map = _read_json(index_path).get("weight_map")
-        if not isinstance(weight_map, dict):
-            raise CheckpointError(f"{index_path} has no weight_map.")
-        names = sorted({str(file) for name, file in weight_map.items() if _own_name(name) is not None})
-        if any(Path(name).name != name for name in names):
-            raise CheckpointError(f"{index_path} names weights outside of its folder.")
+    names = ["model.safetensors"]
+    if find_file(source, names[0], revision=revision) is None:
+        index_path = find_file(source, "model.safetensors.index.json", revision=revision)
+        if index_path is None:
+            raise CheckpointError(f"The model '{source}' lacks its weights, model.safetensors.")
+        names = _shards(index_path)
     state_dict: dict[str, Tensor] = {}
     for file_name in names:
         path = find_file(source, file_name, revision=revision)
@@ -106,6 +102,17 @@ def _read_safetensors(source: str, revision: str | None) -> dict[str, Tensor]:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{path} is damaged or is not a safetensors file: {error}.") from error
     return state_dict
+
+
+def _shards(index_path: Path) -> list[str]:
+    """The names of the files that hold the encoder's tensors."""
+    weight_map = _read_json(index_path).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise CheckpointError(f"{index_path} has no weight_map.")
+    names = sorted({str(file) for name, file in weight_map.items() if _own_name(name) is not None})
+    if any(Path(name).name != name for name in names):
+        raise CheckpointError(f"{index_path} names weights outside of its folder.")
+    return names
 
 
 def _own_name(name: str) -> str | None:

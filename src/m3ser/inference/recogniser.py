@@ -206,7 +206,7 @@ class Recogniser:
             # What is recognised together is the same in every run, down to the last bit of the scores.
             for size in itertools.chain((1, 2, 4), itertools.repeat(_LARGEST_CHUNK)):
                 wanted = 2 * _LARGEST_CHUNK - len(ahead)
-                ahead.extend(pool.submit(self._prepare, item) for item in items)
+                ahead.extend(pool.submit(self._prepare, item) for item in itertools.islice(items, wanted))
                 if not ahead:
                     return
                 chunk = [_outcome(ahead.popleft()) for _ in range(min(size, len(ahead)))]

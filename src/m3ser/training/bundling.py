@@ -23,7 +23,7 @@ from m3ser.training.export import export_audio_encoder, export_fusion, export_te
 from m3ser.training.pairs import Collator, Pair
 from m3ser.training.run import Trained, conditions
 from m3ser.training.scoring import Logits, Scores, fit_temperatures, score
-from m3ser.training.states import EncodeBatch, StateTable, encode_audio, encode_texts
+from m3ser.training.states import StateTable, encode_audio, encode_texts
 
 __all__ = ["Judged", "bundle_trained"]
 
@@ -142,7 +142,10 @@ def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], ca
     def encode_text(ids: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         return text(ids, mask)[0], mask
 
-    encode_voice: EncodeBatch = lambda features, mask: tuple(audio(features, mask))  # type: ignore[assignment,return-value]  # noqa: E731
+    def encode_voice(features: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        states, states_mask = audio(features, mask)
+        return states, states_mask
+
     voices = encode_audio(
         [u.audio for u in judged if u.audio is not None],
         encode_voice,
@@ -166,9 +169,7 @@ def _logits(fusion: Any, voices: StateTable, sentences: StateTable, trained: Tra
     def logits(pairs: Sequence[Pair]) -> NDArray[np.float32]:
         heard = voices.loaded(sorted({p.audio for p in pairs if p.audio is not None}))
         read = sentences.loaded(sorted({p.text for p in pairs if p.text is not None}))
-        collate = Collator(
-            heard, read, audio_dim=trained.encoders.audio.dim, text_dim=trained.encoders.text.dim
-        )
+        collate = Collator(heard, read, audio_dim=trained.encoders.audio.dim, text_dim=trained.encoders.text.dim)
         lengths = [1 if p.text is None else len(read[p.text]) for p in pairs]
         found = np.empty((len(pairs), len(trained.fusion.config.labels)), np.float32)
         for batch in length_batches(lengths, budget=_PAIR_BUDGET):

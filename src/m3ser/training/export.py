@@ -101,7 +101,9 @@ def store_as_int8(model: onnx.ModelProto) -> onnx.ModelProto:
         name = initializer.name
         kept += [numpy_helper.from_array(stored, f"{name}.int8"), numpy_helper.from_array(scales, f"{name}.scale")]
         inputs = [f"{name}.int8", f"{name}.scale"]
-        nodes.append(helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.widen", axis=axis % values.ndim))
+        nodes.append(
+            helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.widen", axis=axis % values.ndim)
+        )
     del graph.initializer[:]
     graph.initializer.extend(kept)
     nodes.extend(graph.node)
@@ -127,9 +129,7 @@ def _channel_axes(node: onnx.NodeProto) -> Iterator[tuple[str, int]]:
         yield node.input[1], 0 if transposed else 1
     elif node.op_type == "Conv":
         yield node.input[1], 0
-    elif node.op_type == "Gather":
-        yield node.input[0], 0
-    elif node.op_type == "Transpose":  # a weight on its way to a MatMul
+    elif node.op_type in ("Gather", "Transpose"):  # a table; a weight on its way to a MatMul
         yield node.input[0], 0
 
 

@@ -128,5 +128,6 @@ def balanced_weights(utterances: Sequence[Utterance], scheme: EmotionScheme, *, 
     """
     groups = [(u.extra.get("corpus", ""), scheme.class_of(u.emotion)) for u in utterances]
     sizes = Counter(groups)
-    weights = np.array([float(sizes[group]) ** -power for group in groups])
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = np.array([float(sizes[group]) ** -power for group in groups])
+    weights /= weights.sum()
+    return weights

@@ -135,11 +135,12 @@ def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = 
         )
     trainer = _trainer(recipe, fusion, parts, scaled, words, out)
     trainer.train(resume_from_checkpoint=resume or None)
-    best: FusionModel = trainer.model
-    scale.fold_into(best)
-    models.save(best.eval(), out / "model")
+    # With load_best_model_at_end the best epoch's weights are now in the model that the Trainer was given.
+    scale.fold_into(fusion)
+    fusion.train(False)
+    models.save(fusion, out / "model")
     (out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
-    return Trained(recipe, corpus, encoders, best, voices, sentences, out)
+    return Trained(recipe, corpus, encoders, fusion, voices, sentences, out)
 
 
 def load_encoders(recipe: Recipe) -> Encoders:
@@ -186,9 +187,7 @@ def _tokenizer_file(source: str) -> Path:
     return found
 
 
-def _states(
-    recipe: Recipe, corpus: PairedCorpus, encoders: Encoders, cache: Path
-) -> tuple[StateTable, StateTable]:
+def _states(recipe: Recipe, corpus: PairedCorpus, encoders: Encoders, cache: Path) -> tuple[StateTable, StateTable]:
     voices = encode_audio(
         [u.audio for u in corpus.utterances if u.audio is not None],
         audio_batch_encoder(encoders.audio),

@@ -50,5 +50,5 @@ class Standardisation:
                 f"{fusion.config.system} reads its audio states without a linear layer: set model.options.fusion_dim "
                 "to a width other than the audio encoder's."
             )
-        layer.weight /= torch.from_numpy(self.deviation)
-        layer.bias -= layer.weight @ torch.from_numpy(self.mean)
+        layer.weight.div_(torch.from_numpy(self.deviation))
+        layer.bias.sub_(layer.weight @ torch.from_numpy(self.mean))

@@ -1,0 +1,68 @@
+"""Recipes: what is wrong with one is said in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from m3ser.errors import RecipeError
+from m3ser.training import load_recipe
+from m3ser.training.recipe import resolve_source
+
+
+@pytest.fixture
+def starter(repository: Path) -> Path:
+    return repository / "recipes" / "starter.yaml"
+
+
+def test_every_recipe_in_the_repository_is_valid(repository: Path) -> None:
+    found = sorted((repository / "recipes").glob("*.yaml"))
+    assert found
+    assert [load_recipe(path).name for path in found] == [path.stem for path in found]
+
+
+def test_settings_override_keys_of_parts(starter: Path) -> None:
+    recipe = load_recipe(starter, ["training.epochs=2", "seed=7", "model.options={fusion_dim: 64}"])
+    assert (recipe.training.epochs, recipe.seed, recipe.model.options) == (2, 7, {"fusion_dim": 64})
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("training.epoch=2", r"unknown key 'training.epoch' \(known: .*epochs"),
+        ("trainings.epochs=2", r"unknown key 'trainings' \(known: .*training"),
+        ("audio_encoder.layers=3", r"unknown key 'audio_encoder.whisper.layers' \(known: .*layer"),
+        ("training.epochs=many", r"training.epochs: Input should be a valid integer"),
+        ("training.state_dropout=1.5", r"training.state_dropout: Input should be less than 1"),
+        ("training.epochs", r"expected KEY=VALUE"),
+        ("seed.one=1", r"'seed' is a value, not a part"),
+    ],
+)
+def test_a_fault_is_named_with_what_is_known(starter: Path, setting: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        load_recipe(starter, [setting])
+
+
+def test_a_recipe_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("name: [", encoding="utf-8")
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        load_recipe(broken)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- a\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="holds a list"):
+        load_recipe(tmp_path / "list.yaml")
+
+
+def test_weights_inside_a_package() -> None:
+    assert Path(resolve_source("package:m3ser/bundled")).is_dir()
+    assert resolve_source("bert-base-uncased") == "bert-base-uncased"
+    with pytest.raises(RecipeError, match="'no_such_package' is not installed"):
+        resolve_source("package:no_such_package/model")
+    with pytest.raises(RecipeError, match="no folder 'nothing'"):
+        resolve_source("package:m3ser/nothing")
