@@ -13,7 +13,6 @@ import os
 import platform
 import statistics
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+from torchvggish import vggish_input
 
 import m3ser
 from m3ser.audio import SAMPLE_RATE, load_waveform, log_mel_examples
@@ -34,10 +34,6 @@ REST = 0.1  # seconds before each run: OpenBLAS's threads keep a core busy for s
 
 def main() -> None:
     """Run the comparison and print it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvggish imports pkg_resources on its way in
-        from torchvggish import vggish_input
-
     print(f"{SECONDS} s of speech, {RUNS} runs of each in turn; {hardware()}; NumPy {np.__version__}")
     speech = minute_of_speech()
     for sample_rate in (SAMPLE_RATE, 48_000):

@@ -34,6 +34,10 @@ def only_a_header(path: Path, clip: Path) -> None:
     path.write_bytes(clip.read_bytes()[:44])
 
 
+def truncated_wav(path: Path, clip: Path) -> None:
+    path.write_bytes(clip.read_bytes()[:30000])
+
+
 def truncated_flac(path: Path, clip: Path) -> None:
     soundfile.write(path, speech(clip), RATE, format="FLAC")
     path.write_bytes(path.read_bytes()[:2000])
@@ -80,7 +84,7 @@ def missing(path: Path, clip: Path) -> None:
 
 
 BAD = [
-    *(not_audio, empty, only_a_header, truncated_flac, silent, shorter_than_a_frame),
+    *(not_audio, empty, only_a_header, truncated_wav, truncated_flac, silent, shorter_than_a_frame),
     *(not_a_number, infinite, hours_long, folder, missing),
 ]
 if hasattr(os, "geteuid") and os.geteuid() != 0:  # root may read everything

@@ -18,7 +18,9 @@ def test_each_clip_has_its_truth_answer_verdict_words_and_time(
     result = m3ser("demo")
     assert result.exit_code == 0
     assert result.stderr == ""
-    lines = result.stdout.splitlines()[1:]
+    intro, blank, head, *lines = result.stdout.splitlines()
+    assert intro.startswith(f"{len(demo_rows)} clips of acted speech")
+    assert (blank, head.split()) == ("", ["clip", "truth", "model"])
     for row in demo_rows:
         answer, words = lines.pop(0), lines.pop(0)
         verdict = "right" if row["emotion"] == "angry" else "wrong"
@@ -27,11 +29,11 @@ def test_each_clip_has_its_truth_answer_verdict_words_and_time(
 
 
 def test_the_summary_counts_and_makes_no_claims(m3ser: Run, fake: Any, demo_rows: list[dict[str, str]]) -> None:
-    summary = " ".join(m3ser("demo").stdout.partition("\n\n")[2].split())
+    summary = " ".join(m3ser("demo").stdout.rpartition("\n\n")[2].split())
     right = Counter(row["emotion"] for row in demo_rows)["angry"]
-    assert summary.startswith(f"{right} of {len(demo_rows)} right (a demo, not an evaluation")
+    assert summary.startswith(f"{right} of {len(demo_rows)} right. A demo, not an evaluation:")
     assert f"{2.2711 * len(demo_rows):.1f} s of speech in " in summary
-    assert "Model: starter@1 (3m-ser-ln), licence CC-BY-NC-SA-4.0. Clips: CREMA-D" in summary
+    assert "Model starter@1 (3m-ser-ln), CC-BY-NC-SA-4.0. Clips: CREMA-D, ODbL 1.0." in summary
     assert summary.endswith("Next: m3ser predict your.wav")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 CLIPS = Path(__file__).resolve().parents[1] / "bundled" / "clips" / "manifest.csv"
-CLIPS_CREDIT = "CREMA-D (Cao et al. 2014), ODbL 1.0"
+CLIPS_CREDIT = "CREMA-D, ODbL 1.0"
 BAR_WIDTH = 20
 
 
@@ -77,7 +77,7 @@ def demo(
             if not no_text:
                 note_missing_transcriber(recogniser)
             if not as_json:
-                _print_head(name_width=max(len(path.name) for path, _ in clips))
+                _print_head([path.name for path, _ in clips])
         for path, truth in clips:
             clip_begun = time.perf_counter()
             prediction = replace(recogniser.predict(path, text=text), file=path.name)
@@ -93,10 +93,13 @@ def demo(
         _print_summary(answers, recogniser, seconds=time.perf_counter() - begun)
 
 
-def _print_head(*, name_width: int) -> None:
+def _print_head(names: list[str]) -> None:
     from rich.text import Text
 
-    stdout_console().print(Text(f"{'clip':{name_width}}  {'truth':8} model", style="dim"))
+    console = stdout_console()
+    console.print(f"{len(names)} clips of acted speech, by speakers that the model was not trained on.")
+    console.line()
+    console.print(Text(f"{'clip':{max(map(len, names))}}  {'truth':8} model", style="dim"))
 
 
 def _print_answer(answer: Answer) -> None:
@@ -132,20 +135,14 @@ def _print_summary(answers: list[Answer], recogniser: Recogniser, *, seconds: fl
     console = stdout_console()
     right = sum(answer.right for answer in answers)
     speech = sum(answer.prediction.duration or 0.0 for answer in answers)
-    transcribed = any(answer.prediction.text_source == "transcribed" for answer in answers)
     manifest = recogniser.bundle.manifest
     console.line()
     console.print(
         Text.assemble(
-            (f"{right} of {len(answers)} right", "bold"),
-            f" (a demo, not an evaluation: {len(answers)} clips; the model card has the real scores).",
+            (f"{right} of {len(answers)} right.", "bold"),
+            " A demo, not an evaluation: the model card has the real scores.",
         )
     )
-    console.print(
-        f"{speech:.1f} s of speech in {seconds:.1f} s, {'words transcribed' if transcribed else 'the voice alone'}, "
-        f"models loaded on the way: {speech / seconds:.1f} s a second."
-    )
-    console.print(
-        f"Model: {recogniser.name} ({manifest.architecture}), licence {manifest.licence}. Clips: {CLIPS_CREDIT}."
-    )
+    console.print(f"{speech:.1f} s of speech in {seconds:.1f} s, loading included: {speech / seconds:.1f} s a second.")
+    console.print(f"Model {recogniser.name} ({manifest.architecture}), {manifest.licence}. Clips: {CLIPS_CREDIT}.")
     console.print(Text.assemble("Next: ", ("m3ser predict your.wav", "bold")))

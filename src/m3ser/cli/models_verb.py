@@ -77,8 +77,9 @@ def _print_bundles(bundles: list[dict[str, Any]]) -> None:
         rows.add_row("", Text(printable(facts["name"]), style="bold"), f"version {facts['version']}")
         for key in ("description", "architecture", "labels", "language", "licence", "folder"):
             value = facts[key]
-            shown = ", ".join(value) if isinstance(value, list) else value
-            rows.add_row("", Text(key, style="dim"), Text(printable(shown)))
+            if value:
+                shown = ", ".join(value) if isinstance(value, list) else value
+                rows.add_row("", Text(key, style="dim"), Text(printable(shown)))
         rows.add_row("", Text("size", style="dim"), f"{facts['bytes'] / 1e6:.1f} MB")
         console.print(rows)
     console.line()

@@ -149,7 +149,7 @@ def note_missing_transcriber(recogniser: Recogniser) -> None:
     if recogniser.transcriber is None:
         complain(
             "note: nothing here turns speech into text, so the voice alone is used; "
-            'pip install "m3ser[asr]" adds a transcriber, --text gives the words, --no-text leaves out this note.'
+            'pip install "m3ser[asr]" adds a transcriber, --no-text leaves out this note.'
         )
 
 

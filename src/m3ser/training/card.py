@@ -28,6 +28,7 @@ def model_card(
     low, high = scores.flip_interval
     rows = [
         ("voice alone", scores.audio, "speakers"),
+        *((f"voice alone, {name}", one, "speakers") for name, one in scores.corpora.items()),
         ("words alone (GoEmotions test sentences)", scores.text, "sentences"),
         ("both, all pairs", scores.both, "speakers"),
         *((f"both, {_RELATIONS[name]}", one, "speakers") for name, one in scores.relations.items()),
@@ -42,8 +43,10 @@ def model_card(
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_by.items())
     return f"""# {manifest.full_name}
 
-{manifest.description}. Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}` on frozen
-encoders; the encoders' weights are {size}.
+Model for {manifest.description}.
+
+Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}` on frozen encoders; the encoders' weights
+are {size}.
 
 **Licence of the weights: {manifest.licence}**, because of the corpora below. Where that is a non-commercial licence,
 the weights are for non-commercial use; the m3ser code is not bound by it.
@@ -52,7 +55,9 @@ the weights are for non-commercial use; the m3ser code is not bound by it.
 
 {data}
 
-{comment}. No speaker and no sentence of the words is in two of train, validation and test; the sentences that the
+{comment[0].upper()}{comment[1:]}.
+
+No speaker and no sentence of the words is in two of train, validation and test; the sentences that the
 speakers really spoke are few and recur in all parts. The best epoch and the temperatures were chosen on validation.
 
 Made by (data folder as in the recipe's head), with {versions}:
@@ -70,9 +75,10 @@ conversation.
 |---|---:|---:|---:|---:|
 {table}
 
-Conflicting words turn {_percent(scores.flip_rate)} ({_percent(low)} to {_percent(high)}) of the right answers from the
+Conflicting words turn {_percent(scores.flip_rate)} ({100 * low:.1f} to {_percent(high)}) of the right answers from the
 voice into wrong ones (n = {scores.conflict_flips.utterances} pairs of {scores.conflict_flips.speakers} speakers).
-Storing and exporting the weights changes UA by at most {100 * cost:.2f} points in the three conditions.
+Speakers differ a great deal and are few, so the intervals are wide. Storing and exporting the weights changes UA by at
+most {100 * cost:.2f} points in the three conditions.
 
 ## What it is not
 
@@ -92,8 +98,9 @@ _RELATIONS = {
 def _row(title: str, one: Evaluation, unit: str) -> str:
     cells = [title, f"{one.utterances} ({one.speakers} {unit})"]
     for name in ("unweighted_accuracy", "weighted_accuracy"):
-        interval = one.intervals[name]
-        cells.append(f"{_percent(getattr(one, name))} ({100 * interval.low:.1f} to {_percent(interval.high)})")
+        interval = one.intervals.get(name)  # a single speaker has none
+        between = "" if interval is None else f" ({100 * interval.low:.1f} to {_percent(interval.high)})"
+        cells.append(_percent(getattr(one, name)) + between)
     cells.append(_percent(one.expected_calibration_error))
     return f"| {' | '.join(cells)} |"
 

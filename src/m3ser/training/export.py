@@ -82,35 +82,58 @@ def export_fusion(fusion: FusionModel) -> onnx.ModelProto:
 def store_as_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store the large weights of `model` as int8, symmetric, with one scale per output channel or table row.
 
-    Each becomes a DequantizeLinear of an int8 initializer. What a MatMul or Gemm reads is scaled along its columns (or
-    rows, where transposed), what a Conv or Gather reads along its first axis. Vectors stay as they are.
+    What a MatMul or Gemm reads is scaled along its columns (or rows, where transposed), what a Conv reads along its
+    first axis; each becomes a DequantizeLinear of an int8 initializer. Of a table that a Gather reads, only the rows
+    that were looked up are widened: a vocabulary stays int8 in memory. Vectors stay as they are.
 
     Returns:
         The same model.
     """
     graph = model.graph
     axes = {name: axis for node in graph.node for name, axis in _channel_axes(node)}
-    kept, nodes = [], []
+    looked_up = {node.input[0] for node in graph.node if node.op_type == "Gather"}
+    read_otherwise = {
+        name for node in graph.node for k, name in enumerate(node.input) if (node.op_type, k) != ("Gather", 0)
+    }
+    tables = looked_up - read_otherwise
+    kept, widened, stored_tables = [], [], set()
     for initializer in graph.initializer:
+        name = initializer.name
         values = numpy_helper.to_array(initializer)
-        axis = axes.get(initializer.name)
+        axis = axes.get(name)
         if axis is None or values.dtype != np.float32 or values.size < _SMALLEST_STORED_AS_INT8 or values.ndim < 2:
             kept.append(initializer)
             continue
-        stored, scales = _rounded(values, axis % values.ndim)
-        name = initializer.name
+        axis %= values.ndim
+        stored, scales = _rounded(values, axis)
+        if name in tables:
+            stored_tables.add(name)
+            scales = scales.reshape(-1, *[1] * (values.ndim - 1))  # so that a looked-up row finds its scale beside it
+        else:
+            inputs = [f"{name}.int8", f"{name}.scale"]
+            widened.append(helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.widen", axis=axis))
         kept += [numpy_helper.from_array(stored, f"{name}.int8"), numpy_helper.from_array(scales, f"{name}.scale")]
-        inputs = [f"{name}.int8", f"{name}.scale"]
-        nodes.append(
-            helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.widen", axis=axis % values.ndim)
-        )
+    nodes = [*widened]
+    for node in graph.node:
+        nodes += _lookup(node) if node.op_type == "Gather" and node.input[0] in stored_tables else [node]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    nodes.extend(graph.node)
     del graph.node[:]
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
     return model
+
+
+def _lookup(gather: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """`gather` on a table of int8 rows with a scale each."""
+    table, indices = gather.input
+    found = gather.output[0]
+    return [
+        helper.make_node("Gather", [f"{table}.int8", indices], [f"{found}.int8"], axis=0),
+        helper.make_node("Gather", [f"{table}.scale", indices], [f"{found}.scale"], axis=0),
+        helper.make_node("Cast", [f"{found}.int8"], [f"{found}.cast"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{found}.cast", f"{found}.scale"], [found]),
+    ]
 
 
 def _rounded(values: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -129,7 +152,9 @@ def _channel_axes(node: onnx.NodeProto) -> Iterator[tuple[str, int]]:
         yield node.input[1], 0 if transposed else 1
     elif node.op_type == "Conv":
         yield node.input[1], 0
-    elif node.op_type in ("Gather", "Transpose"):  # a table; a weight on its way to a MatMul
+    elif node.op_type == "Gather" and not any(a.name == "axis" and a.i for a in node.attribute):  # noqa: SIM114
+        yield node.input[0], 0
+    elif node.op_type == "Transpose":  # a weight on its way to a MatMul
         yield node.input[0], 0
 
 

@@ -26,6 +26,7 @@ class Scores:
     Attributes:
         audio, text, both: as in :class:`~m3ser.training.run.Conditions`. The intervals of `text` resample sentences,
             the others speakers.
+        corpora: speech corpus -> the scores on those recordings of `audio` alone.
         relations: relation of words to voice -> the scores on those pairs of `both` alone.
         conflict_flips: among the conflicting pairs whose voice alone is recognised rightly: its weighted accuracy is
             the share that stays right once the words are read, too.
@@ -34,6 +35,7 @@ class Scores:
     audio: Evaluation
     text: Evaluation
     both: Evaluation
+    corpora: Mapping[str, Evaluation]
     relations: Mapping[str, Evaluation]
     conflict_flips: Evaluation
 
@@ -75,8 +77,17 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
     def among(chosen: NDArray[np.bool_]) -> Evaluation:
         return evaluate(truth[chosen], fused[chosen], labels=labels, speakers=speakers[chosen])
 
+    # Corpora prefix their speakers' names: "emodb/11".
+    corpora = np.array([speaker.partition("/")[0] for speaker in part.audio_speakers])
+    voices = np.array([pair.label for pair in part.audio])
+    audio_speakers = np.array(part.audio_speakers)
+
+    def hearing(chosen: NDArray[np.bool_]) -> Evaluation:
+        return evaluate(voices[chosen], heard[chosen], labels=labels, speakers=audio_speakers[chosen])
+
     return Scores(
-        audio=evaluate([p.label for p in part.audio], heard, labels=labels, speakers=list(part.audio_speakers)),
+        audio=hearing(np.ones(len(voices), bool)),
+        corpora={str(corpus): hearing(corpora == corpus) for corpus in np.unique(corpora)},
         text=evaluate([p.label for p in part.text], read, labels=labels, speakers=np.arange(len(part.text))),
         both=among(np.ones(len(truth), bool)),
         relations={str(relation): among(relations == relation) for relation in np.unique(relations)},
