@@ -25,13 +25,13 @@ def speech(demo_clip: Path) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="session")
 def encode() -> Encode:
-    """``encode(samples, format="WAV", subtype=None, sample_rate=16000)`` -> the bytes of a file, by libsndfile."""
+    """``encode(samples, container="WAV", subtype=None, sample_rate=16000)`` -> the bytes of a file, by libsndfile."""
 
     def write(
-        samples: NDArray[Any], format: str = "WAV", subtype: str | None = None, sample_rate: int = 16_000
-    ) -> bytes:  # noqa: A002
+        samples: NDArray[Any], container: str = "WAV", subtype: str | None = None, sample_rate: int = 16_000
+    ) -> bytes:
         buffer = io.BytesIO()
-        soundfile.write(buffer, samples, sample_rate, format=format, subtype=subtype)
+        soundfile.write(buffer, samples, sample_rate, format=container, subtype=subtype)
         return buffer.getvalue()
 
     return write
@@ -39,7 +39,7 @@ def encode() -> Encode:
 
 @pytest.fixture(scope="session")
 def encode_media() -> Encode:
-    """``encode_media(samples, container, codec, video=False, **options)`` -> the bytes of a file, by FFmpeg.
+    """``encode_media(samples, container, codec, sample_rate=16000, video=False, sound=True)`` -> a file, by FFmpeg.
 
     The samples are mono at 16 kHz; `sample_rate` is what the codec gets.
     """

@@ -50,7 +50,8 @@ def test_features_need_no_heavy_package(demo_clip) -> None:
         "from m3ser.audio import FRONT_ENDS, load_waveform\n"
         f"waveform = load_waveform({str(demo_clip)!r})\n"
         "for front_end in FRONT_ENDS.values(): front_end.features(waveform)\n"
-        "print([name for name in ('torch', 'transformers', 'scipy', 'sklearn', 'av', 'numba') if name in sys.modules])\n"
+        "heavy = ('torch', 'transformers', 'scipy', 'sklearn', 'av', 'numba')\n"
+        "print([name for name in heavy if name in sys.modules])\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

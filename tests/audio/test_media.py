@@ -55,9 +55,11 @@ def test_a_part_is_the_same_as_cut_from_the_whole(speech, encode_media, containe
         part = load_waveform(data, start=start, end=end)
         cut = whole[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
         assert abs(len(part) - len(cut)) <= 1
-        # Resampling sees nothing before the part's first sample and after its last.
+        # Resampling sees nothing before the part's first sample and after its last; and AAC at 44.1 kHz fills bands with
+        # random noise of its own, which is another in every run of the decoder.
         inner = slice(200, len(cut) - 200)
-        np.testing.assert_allclose(part[inner], cut[inner], atol=2e-3)
+        np.testing.assert_allclose(part[inner], cut[inner], atol=0.1 if rate == 44_100 else 2e-3)
+        assert np.corrcoef(part[inner], cut[inner])[0, 1] > 0.998
 
 
 def test_raw_streams_are_decoded_from_the_beginning(speech, encode_media) -> None:
@@ -86,7 +88,7 @@ def test_half_a_file_is_an_error(speech, encode_media, tmp_path: Path, container
     data = encode_media(np.tile(speech, 3), container, codec, sample_rate=rate)
     path = tmp_path / "half.bin"
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(AudioReadError, match="half.bin (is truncated or damaged|begins like)"):
+    with pytest.raises(AudioReadError, match=r"half\.bin (is truncated or damaged|begins like)"):
         load_waveform(path)
     assert capfd.readouterr() == ("", "")
 
@@ -103,6 +105,16 @@ def test_length_is_limited_with_and_without_a_stated_one(speech, encode_media) -
         load_waveform(encode_media(long, "ipod", "aac"), max_seconds=5.0)
     with pytest.raises(AudioTooLongError, match="is longer than 5 s"):
         load_waveform(encode_media(long, "adts", "aac"), max_seconds=5.0)
+
+
+@pytest.mark.parametrize("riff_size", [0, 8, 36])
+def test_a_wav_that_was_never_closed(speech, encode, riff_size: int) -> None:
+    """The recorder was killed before it filled in the sizes."""
+    data = bytearray(encode(speech, "WAV", "PCM_16"))
+    sizes = data.index(b"data") + 4
+    data[sizes : sizes + 4] = bytes(4)
+    data[4:8] = riff_size.to_bytes(4, "little")
+    np.testing.assert_array_equal(load_waveform(bytes(data)), speech)
 
 
 def test_play_lists_are_not_followed(tmp_path: Path, demo_clip: Path) -> None:

@@ -13,7 +13,7 @@ from m3ser.audio.whisper import whisper_mel_filters
 
 @pytest.fixture(scope="module")
 def reference():
-    """transformers' NumPy path on one utterance as it is: its public call pads, and uses torch where it is installed."""
+    """transformers' NumPy path on one utterance as it is; its public call uses torch where that is installed."""
     transformers = pytest.importorskip("transformers", reason="needs transformers, of the 'train' extra")
     extractor = transformers.WhisperFeatureExtractor(feature_size=80)
     return lambda waveform: extractor._np_extract_fbank_features(waveform[None], "cpu")[0].T

@@ -24,6 +24,8 @@ class Container:
         cut: the file breaks off in the middle of something, without saying how much was to come.
         seconds: length that the container states, where the decoder would not see it; None elsewhere.
         guesses_length: the container states no length, and what decoders report is a guess.
+        unfinished: the header promises no sound at all, but something follows: the program that recorded it never
+            came to fill in the size.
     """
 
     kind: str | None
@@ -31,6 +33,7 @@ class Container:
     cut: bool = False
     seconds: float | None = None
     guesses_length: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ _RIFX = _ChunkLayout(12, 4, ">I", 2, False, b"data")
 _AIFF = _ChunkLayout(12, 4, ">I", 2, False, b"SSND")
 _CAF = _ChunkLayout(8, 4, ">Q", 1, False, b"data")
 _W64 = _ChunkLayout(40, 16, "<Q", 8, True, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a")
+
+_CHUNKED = (
+    ("WAV", lambda head: head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE", _RIFF),
+    ("WAV", lambda head: head[:4] == b"RIFX" and head[8:12] == b"WAVE", _RIFX),
+    ("AIFF", lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _AIFF),
+    ("W64", lambda head: head[:4] == b"riff" and head[24:28] == b"wave", _W64),
+    ("CAF", lambda head: head[:4] == b"caff", _CAF),
+)
 
 # Programs that write to a pipe cannot know the size: they leave all bits set, or a round number just below 2 GiB.
 _UNKNOWN_SIZE = 0x7FFF_0000
@@ -86,17 +97,12 @@ def inspect_container(stream: ByteStream) -> Container:
 
 
 def _inspect(stream: ByteStream, head: bytes) -> Container:
-    if head[8:12] == b"WAVE" and head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
-        return Container("WAV", share=_chunk_share(stream, _RIFX if head[:4] == b"RIFX" else _RIFF))
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return Container("AIFF", share=_chunk_share(stream, _AIFF))
-    if head[:4] == b"caff":
-        return Container("CAF", share=_chunk_share(stream, _CAF))
-    if head[:4] == b"riff" and head[24:28] == b"wave":
-        return Container("W64", share=_chunk_share(stream, _W64))
+    for kind, begins, layout in _CHUNKED:
+        if begins(head):
+            return _inspect_chunks(stream, kind, layout)
     if head[:4] in (b".snd", b"dns.") and len(head) >= 12:
         offset, size = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12])
-        return Container("AU", share=_share(stream.size - offset, size))
+        return _promise(stream, "AU", offset, size)
     if head[:4] == b"OggS":
         return Container("Ogg", cut=_ogg_is_cut(stream))
     for offset, magic, kind in _MAGIC:
@@ -105,14 +111,22 @@ def _inspect(stream: ByteStream, head: bytes) -> Container:
     return _inspect_mp3(stream, head) or Container(None)
 
 
+def _promise(stream: ByteStream, kind: str, offset: int, size: int) -> Container:
+    """A container that promises `size` bytes of sound from `offset` on."""
+    return Container(
+        kind,
+        share=_share(stream.size - offset, size),
+        unfinished=size == 0 and stream.size - offset > _SLOPPY_BYTES,
+    )
+
+
 def _share(present: int, promised: int) -> float:
     if promised <= 0 or promised - present <= _SLOPPY_BYTES or promised >= _UNKNOWN_SIZE > present:
         return 1.0
-    return min(1.0, max(0, present) / promised)
+    return max(0, present) / promised
 
 
-def _chunk_share(stream: ByteStream, layout: _ChunkLayout) -> float:
-    """The share of the sound chunk that is there."""
+def _inspect_chunks(stream: ByteStream, kind: str, layout: _ChunkLayout) -> Container:
     header = layout.identifier + struct.calcsize(layout.size)
     offset = layout.first
     long_size = None  # RF64 keeps the true size of a sound chunk of 4 GiB and more apart
@@ -127,14 +141,12 @@ def _chunk_share(stream: ByteStream, layout: _ChunkLayout) -> float:
         if layout.counts_header:
             size -= header
         if identifier == layout.sound:
-            if size == 0xFFFF_FFFF and long_size:
-                size = long_size
-            return _share(stream.size - offset - header, size)
+            return _promise(stream, kind, offset + header, long_size or size if size == 0xFFFF_FFFF else size)
         if size < 0:
             break
         offset += header + size
         offset += -offset % layout.alignment
-    return 1.0
+    return Container(kind)
 
 
 def _ogg_is_cut(stream: ByteStream) -> bool:

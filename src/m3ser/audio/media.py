@@ -72,7 +72,7 @@ class MediaReader:
 
     def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
         """See :class:`m3ser.audio.readers.Reader`."""
-        position = first
+        position = 0
         try:
             for position, samples in self._frames(first):
                 begin = max(0, first - position)
@@ -84,6 +84,8 @@ class MediaReader:
                     return
         except self._errors as error:
             raise damaged(self.label, position / self.sample_rate, self.duration) from error
+        if not position:
+            raise damaged(self.label, 0.0, self.duration)
         if self.duration is not None:
             expected = self.duration if last is None else min(self.duration, last / self.sample_rate)
             if position / self.sample_rate < expected - _LENGTH_TOLERANCE:

@@ -65,9 +65,13 @@ def _reader(source: AudioSource, stream: ByteStream) -> SoundFileReader | MediaR
     if container.share < 1.0 or container.cut:
         raise _truncated(label, stream, container)
     try:
-        return SoundFileReader(label, stream, container)
+        reader = SoundFileReader(label, stream, container)
     except soundfile.LibsndfileError:
         pass  # not one of libsndfile's formats, or one that it cannot make sense of
+    else:
+        if reader.duration or not container.unfinished:
+            return reader
+        reader.close()  # libsndfile believes the header; FFmpeg reads on to the end
     try:
         return MediaReader(label, stream)
     except ImportError as error:

@@ -22,6 +22,9 @@ BLOCK_FRAMES = 1 << 16
 # Two MPEG frames: encoders disagree about whether their summary counts itself, and about the padding at the end.
 _MP3_TOLERANCE = 2 * 1152
 
+# Seconds decoded and thrown away before the part that is wanted: Opus and MP3 decoders remember that far back.
+_RUN_UP = 1.0
+
 
 class Reader(Protocol):
     """One open recording.
@@ -107,8 +110,9 @@ class SoundFileReader:
         position = 0
         buffer = np.empty((BLOCK_FRAMES, self.channels), dtype=np.float32)
         try:
-            if first and self._frames is not None and self._file.can_seek():
-                position = self._file.seek(first)
+            run_up = first - round(_RUN_UP * self.sample_rate)
+            if run_up > 0 and self._frames is not None and self._file.can_seek():
+                position = self._file.seek(run_up)
             while last is None or position < last:
                 wanted = BLOCK_FRAMES if last is None else min(BLOCK_FRAMES, last - position)
                 block = self._file.read(wanted, out=buffer[:wanted])

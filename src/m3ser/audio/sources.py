@@ -104,15 +104,13 @@ def open_bytes(source: AudioSource) -> Iterator[ByteStream]:
             raise UsageError(f"{source_label(source)} is open as text; expected a file opened in binary mode.")
         elif hasattr(source, "read"):
             file = cast(BinaryIO, source)
-            if not _can_seek(file):
-                file = io.BytesIO(file.read())
         else:
             raise UsageError(
                 f"A recording cannot be of type {type(source).__name__}; "
                 "expected a path, bytes, a binary file or an array."
             )
         try:
-            stream = ByteStream(file)
+            stream = ByteStream(file if _can_seek(file) else io.BytesIO(file.read()))
         except (OSError, ValueError) as error:  # ValueError: closed
             raise AudioReadError(f"{source_label(source)} cannot be read ({error}); expected an open file.") from error
         yield stream
