@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from m3ser.audio import SAMPLE_RATE, load_waveform, probe, stream_waveform
+from m3ser.audio import SAMPLE_RATE, load_waveform, probe, resample, stream_waveform
 from m3ser.errors import AudioTooShortError, UsageError
 
 
@@ -72,6 +72,11 @@ def test_reads_every_rate(speech, encode, rate: int) -> None:
     assert abs(len(waveform) - len(speech)) <= 1
     # At 8 kHz everything above 4 kHz is gone; otherwise only the edge of the band.
     assert correlation(waveform, speech) > (0.95 if rate < 16_000 else 0.999)
+
+
+def test_resampling_an_array_equals_decoding_it(speech) -> None:
+    np.testing.assert_array_equal(resample(speech, 44_100), load_waveform(speech, sample_rate=44_100))
+    np.testing.assert_array_equal(resample(speech, SAMPLE_RATE), speech)
 
 
 @pytest.mark.parametrize("channels", range(1, 9))

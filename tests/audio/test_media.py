@@ -55,11 +55,15 @@ def test_a_part_is_the_same_as_cut_from_the_whole(speech, encode_media, containe
         part = load_waveform(data, start=start, end=end)
         cut = whole[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
         assert abs(len(part) - len(cut)) <= 1
-        # Resampling sees nothing before the part's first sample and after its last; and AAC at 44.1 kHz fills bands with
-        # random noise of its own, which is another in every run of the decoder.
+        # Resampling sees nothing before the part's first sample and after its last.
         inner = slice(200, len(cut) - 200)
-        np.testing.assert_allclose(part[inner], cut[inner], atol=0.1 if rate == 44_100 else 2e-3)
-        assert np.corrcoef(part[inner], cut[inner])[0, 1] > 0.998
+        if rate == 44_100:
+            # AAC at this rate fills bands with random noise, another one in every run: compare by place.
+            likeness = [np.corrcoef(part[inner], np.roll(cut, lag)[inner])[0, 1] for lag in (-1, 0, 1)]
+            assert likeness[1] == max(likeness)
+            assert likeness[1] > 0.99
+        else:
+            np.testing.assert_allclose(part[inner], cut[inner], atol=2e-4)
 
 
 def test_raw_streams_are_decoded_from_the_beginning(speech, encode_media) -> None:
@@ -67,6 +71,21 @@ def test_raw_streams_are_decoded_from_the_beginning(speech, encode_media) -> Non
     assert probe(data).duration is None
     whole = load_waveform(data)
     np.testing.assert_array_equal(load_waveform(data, start=3.0, end=4.5), whole[48_000:72_000])
+
+
+def test_webm_without_a_length(speech, encode_media) -> None:
+    """As browsers record it: they write the header before they know."""
+    data = encode_media(np.tile(speech, 2), "webm", "libopus", sample_rate=48_000)
+    duration = b"\x44\x89\x88"  # EBML: the element "Duration", 8 bytes long; overwritten with one that means nothing
+    assert data.count(duration) == 1
+    bare = data.replace(duration, b"\xec\x89\x00")
+    assert probe(bare).duration is None
+    np.testing.assert_array_equal(load_waveform(bare), load_waveform(data))
+    np.testing.assert_allclose(
+        load_waveform(bare, start=2.0, end=4.0)[200:-200], load_waveform(bare)[32_200:63_800], atol=2e-4
+    )
+    with pytest.raises(AudioTooLongError, match="is longer than 3 s"):
+        load_waveform(bare, max_seconds=3.0)
 
 
 def test_a_film_is_heard_not_seen(speech, encode_media) -> None:
@@ -117,17 +136,18 @@ def test_a_wav_that_was_never_closed(speech, encode, riff_size: int) -> None:
     np.testing.assert_array_equal(load_waveform(bytes(data)), speech)
 
 
-def test_play_lists_are_not_followed(tmp_path: Path, demo_clip: Path) -> None:
+def test_play_lists_are_not_followed(tmp_path: Path, demo_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recording sent by a stranger must not make the reader open other files or addresses."""
+    (tmp_path / "private.wav").write_bytes(demo_clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
     lists = {
-        "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:3,\nfile://{demo_clip}\n#EXT-X-ENDLIST\n",
-        "list.ffconcat": f"ffconcat version 1.0\nfile '{demo_clip}'\n",
+        "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:3,\nprivate.wav\n#EXT-X-ENDLIST\n",
+        "list.ffconcat": "ffconcat version 1.0\nfile private.wav\n",
     }
     for name, text in lists.items():
-        path = tmp_path / name
-        path.write_text(text)
+        Path(name).write_text(text)
         with pytest.raises(AudioReadError, match=f"{name} is not audio"):
-            load_waveform(path)
+            load_waveform(name)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,7 @@ import pytest
 
 from m3ser import inference
 from m3ser.inference import Recogniser, Request
-from m3ser.inference.catalogue import BUNDLED
 from m3ser.schema import IEMOCAP4
-
-pytestmark = pytest.mark.skipif(
-    not (BUNDLED / "starter" / "bundle.json").is_file(), reason="the starter bundle has not been trained yet"
-)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 import m3ser  # noqa: E402
 from m3ser.cli.app import app  # noqa: E402
+from m3ser.corpora import get_reader  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -58,10 +59,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
             " ".join(f"{part}{token}" if i % 2 else token for i, token in enumerate(row.split(" "))) for row in rows
         ]
         (root / "goemotions" / f"{part}.tsv").write_text("\n".join(unlike) + "\n", encoding="utf-8")
-    names = [f"label{i}" for i in range(28)]
-    for index, name in ((2, "anger"), (17, "joy"), (25, "sadness"), (27, "neutral")):
-        names[index] = name
-    (root / "goemotions" / "labels.txt").write_text("\n".join(names), encoding="utf-8")
+    labels = "\n".join(get_reader("goemotions").INFO.labels)
+    (root / "goemotions" / "labels.txt").write_text(labels, encoding="utf-8")
     return root
 
 
@@ -88,9 +87,9 @@ def test_a_recipe_becomes_a_bundle_that_predicts(corpora: Path, tmp_path: Path, 
         arguments += ["--set", setting]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    scores = json.loads(result.stdout.strip().splitlines()[-1])
+    scores = json.loads(result.stdout)
     assert scores["scores"]["audio"]["utterances"] == 4
-    assert 0 <= scores["flip_rate"] <= 1
+    assert scores["flip_rate"] is None or 0 <= scores["flip_rate"] <= 1
 
     recogniser = m3ser.load(str(tmp_path / "run" / "bundle"), transcriber=None)
     assert recogniser.name == "tiny@1"

@@ -54,12 +54,13 @@ _AIFF = _ChunkLayout(12, 4, ">I", 2, False, b"SSND")
 _CAF = _ChunkLayout(8, 4, ">Q", 1, False, b"data")
 _W64 = _ChunkLayout(40, 16, "<Q", 8, True, b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a")
 
+# Kind, the first four bytes, where four more that tell are found, what they are, layout.
 _CHUNKED = (
-    ("WAV", lambda head: head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE", _RIFF),
-    ("WAV", lambda head: head[:4] == b"RIFX" and head[8:12] == b"WAVE", _RIFX),
-    ("AIFF", lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _AIFF),
-    ("W64", lambda head: head[:4] == b"riff" and head[24:28] == b"wave", _W64),
-    ("CAF", lambda head: head[:4] == b"caff", _CAF),
+    ("WAV", (b"RIFF", b"RF64", b"BW64"), 8, (b"WAVE",), _RIFF),
+    ("WAV", (b"RIFX",), 8, (b"WAVE",), _RIFX),
+    ("AIFF", (b"FORM",), 8, (b"AIFF", b"AIFC"), _AIFF),
+    ("W64", (b"riff",), 24, (b"wave",), _W64),
+    ("CAF", (b"caff",), 0, (b"caff",), _CAF),
 )
 
 # Programs that write to a pipe cannot know the size: they leave all bits set, or a round number just below 2 GiB.
@@ -97,8 +98,8 @@ def inspect_container(stream: ByteStream) -> Container:
 
 
 def _inspect(stream: ByteStream, head: bytes) -> Container:
-    for kind, begins, layout in _CHUNKED:
-        if begins(head):
+    for kind, first, second_at, second, layout in _CHUNKED:
+        if head[:4] in first and head[second_at : second_at + 4] in second:
             return _inspect_chunks(stream, kind, layout)
     if head[:4] in (b".snd", b"dns.") and len(head) >= 12:
         offset, size = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12])

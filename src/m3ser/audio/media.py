@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -43,25 +44,33 @@ class MediaReader:
         import av
 
         self.label = label
+        self._stream = stream
         self._errors: type[Exception] = av.error.FFmpegError
-        stream.seek(0)
+        self._container: Any
+        self._track: Any
         try:
-            self._container: Any = av.open(
-                stream, metadata_errors="replace", container_options={"format_whitelist": _DEMUXERS}
-            )
+            self._open()
         except av.error.FFmpegError as error:
             raise NotMediaError(str(error)) from error
-        tracks = self._container.streams.audio
-        # A track without a codec context is one whose codec FFmpeg could not make out.
-        self._track: Any = tracks[0] if tracks and tracks[0].codec_context is not None else None
-        if self._track is None or not self._track.codec_context.sample_rate:
-            self._container.close()
-            raise NotMediaError("no sound track")
         self.sample_rate: float = self._track.codec_context.sample_rate
         self.channels: int = self._track.codec_context.channels
         self.format: str = self._container.format.long_name
         self._indexed = not _INDEXED.isdisjoint(self._container.format.name.split(","))
         self.duration: float | None = self._stated_duration() if self._indexed else None
+
+    def _open(self) -> None:
+        import av
+
+        self._stream.seek(0)
+        self._container = av.open(
+            self._stream, metadata_errors="replace", container_options={"format_whitelist": _DEMUXERS}
+        )
+        tracks = self._container.streams.audio
+        # A track without a codec context is one whose codec FFmpeg could not make out.
+        if not tracks or tracks[0].codec_context is None or not tracks[0].codec_context.sample_rate:
+            self._container.close()
+            raise NotMediaError("no sound track")
+        self._track = tracks[0]
 
     def _stated_duration(self) -> float | None:
         if self._track.duration is not None:
@@ -74,7 +83,7 @@ class MediaReader:
         """See :class:`m3ser.audio.readers.Reader`."""
         position = 0
         try:
-            for position, samples in self._frames(first):
+            for position, samples in self._stretches(first):
                 begin = max(0, first - position)
                 end = len(samples) if last is None else min(len(samples), last - position)
                 if begin < end:
@@ -91,39 +100,46 @@ class MediaReader:
             if position / self.sample_rate < expected - _LENGTH_TOLERANCE:
                 raise damaged(self.label, position / self.sample_rate, self.duration)
 
-    def _frames(self, first: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _stretches(self, first: int) -> Iterator[tuple[int, NDArray[Any]]]:
         """Decoded stretches from some place at or before sample `first` on, each with its place in samples."""
-        position = 0
-        sought = self._seek(first / self.sample_rate - _RUN_UP)
-        for frame in self._container.decode(self._track):
+        position, frames = self._seek(first)
+        for frame in frames:
             if frame.sample_rate != self.sample_rate:
                 raise AudioReadError(
                     f"{self.label} changes its sample rate from {self.sample_rate:g} to {frame.sample_rate} Hz after "
                     f"{position / self.sample_rate:.2f} s; expected one rate throughout."
                 )
-            if sought:
-                # Only the first frame's time is asked for: later gaps between times are pauses in the recording, which
-                # decoding from the beginning does not fill either.
-                origin = self._track.start_time or 0
-                seconds = float(((frame.pts or 0) - origin) * self._track.time_base)
-                position = max(0, round(seconds * self.sample_rate))
-                sought = False
             samples = frame.to_ndarray()
             # Planar: (channels, samples). Packed: (1, samples * channels).
             samples = samples.T if frame.format.is_planar else samples.reshape(-1, len(frame.layout.channels))
             yield position, samples
             position += len(samples)
 
-    def _seek(self, seconds: float) -> bool:
-        """Move to the last place at or before `seconds` where decoding can start; False: decode from the beginning."""
-        if seconds <= 0 or not self._indexed:
-            return False
-        origin = (self._track.start_time or 0) * self._track.time_base
-        try:
-            self._container.seek(int((seconds + origin) / self._track.time_base), stream=self._track)
-        except self._errors:
-            return False
-        return True
+    def _seek(self, first: int) -> tuple[int, Iterator[Any]]:
+        """The frames from the last place before sample `first` where decoding can start, and that place in samples.
+
+        Only the first frame's time is asked for. Later gaps between times are pauses in the recording, which decoding
+        from the beginning does not fill either.
+        """
+        frames = self._container.decode(self._track)
+        run_up = first / self.sample_rate - _RUN_UP
+        if run_up <= 0 or not self._indexed:
+            return 0, frames
+        # Times count from the first frame that comes out, not from the track's start, which FFmpeg's versions state
+        # differently. What a decoder drops at the beginning (Opus's pre-skip) it drops where it is sent to, too, but
+        # only while it has not decoded anything yet: hence a new one.
+        beginning = next(frames, None)
+        if beginning is None or beginning.pts is None:
+            return 0, chain(() if beginning is None else (beginning,), frames)
+        self.close()
+        self._open()
+        self._container.seek(beginning.pts + int(run_up / self._track.time_base), stream=self._track)
+        frames = self._container.decode(self._track)
+        landed = next(frames, None)
+        if landed is None:
+            return 0, iter(())
+        passed = float((landed.pts - beginning.pts) * self._track.time_base)
+        return round(passed * self.sample_rate), chain((landed,), frames)
 
     def close(self) -> None:
         """Let go of the decoder; the stream stays open."""

@@ -43,6 +43,7 @@ def train(
     """
     try:
         from m3ser.training.bundling import bundle_trained
+        from m3ser.training.progress import quiet_libraries
         from m3ser.training.recipe import load_recipe
         from m3ser.training.run import train as run_training
     except ModuleNotFoundError as error:
@@ -51,12 +52,13 @@ def train(
         raise MissingExtraError("Training", "train") from error
 
     plan = load_recipe(recipe, settings or ())
-    trained = run_training(plan, out, cache=cache, resume=resume)
     given = " ".join(
         f"--set {shlex.quote(setting)}" for setting in settings or () if not setting.startswith("data.root")
     )
     command = f"m3ser train {recipe.name} --out FOLDER --set data.root=DATA {given}".rstrip()
-    judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
+    with quiet_libraries():
+        trained = run_training(plan, out, cache=cache, resume=resume)
+        judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
     if as_json:
         scores = {name: getattr(judged.scores, name).to_dict() for name in ("audio", "text", "both")}
         json_line({"bundle": str(judged.bundle.folder), "scores": scores, "flip_rate": judged.scores.flip_rate})
@@ -67,5 +69,8 @@ def train(
         ("both, paired (semi-synthetic)", judged.scores.both),
     ):
         typer.echo(f"\n{title}\n\n{one.to_markdown()}")
-    typer.echo(f"\nConflicting words turn {judged.scores.flip_rate:.1%} of the voice's right answers into wrong ones.")
+    if judged.scores.flip_rate is not None:
+        typer.echo(
+            f"\nConflicting words turn {judged.scores.flip_rate:.1%} of the voice's right answers into wrong ones."
+        )
     complain(f"the bundle is in {judged.bundle.folder}; try m3ser predict --model {judged.bundle.folder} RECORDING")

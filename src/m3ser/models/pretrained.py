@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+from m3ser.encoders.hub import without_load_report
 from m3ser.errors import CheckpointError, UsageError
 from m3ser.models.config import CheckedConfig, check_format
 
@@ -69,7 +68,7 @@ class CheckedModel(PreTrainedModel):  # type: ignore[no-untyped-call,misc,unused
         kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True, "output_loading_info": True}
         loaded: Any
         try:
-            with _without_load_report():
+            with without_load_report():
                 loaded = super().from_pretrained(source, *model_args, **kwargs)
         except SafetensorError as error:
             raise CheckpointError(f"The weights of {source} are damaged: {_first_line(error)}.") from error
@@ -165,18 +164,3 @@ def _listed(names: Iterable[str], most: int = 8) -> str:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".:") if lines else type(error).__name__
-
-
-@contextmanager
-def _without_load_report() -> Iterator[None]:
-    # transformers prints a table of what does not fit and goes on; here that is an error, and the table noise.
-    logger = logging.getLogger("transformers.modeling_utils")
-
-    def only_errors(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
-
-    logger.addFilter(only_errors)
-    try:
-        yield
-    finally:
-        logger.removeFilter(only_errors)

@@ -25,7 +25,6 @@ def model_card(
         infos: the corpora.
         command: what makes this bundle again.
     """
-    low, high = scores.flip_interval
     rows = [
         ("voice alone", scores.audio, "speakers"),
         *((f"voice alone, {name}", one, "speakers") for name, one in scores.corpora.items()),
@@ -75,8 +74,7 @@ conversation.
 |---|---:|---:|---:|---:|
 {table}
 
-Conflicting words turn {_percent(scores.flip_rate)} ({100 * low:.1f} to {_percent(high)}) of the right answers from the
-voice into wrong ones (n = {scores.conflict_flips.utterances} pairs of {scores.conflict_flips.speakers} speakers).
+{_flips(scores)}
 Speakers differ a great deal and are few, so the intervals are wide. Storing and exporting the weights changes UA by at
 most {100 * cost:.2f} points in the three conditions.
 
@@ -103,6 +101,17 @@ def _row(title: str, one: Evaluation, unit: str) -> str:
         cells.append(_percent(getattr(one, name)) + between)
     cells.append(_percent(one.expected_calibration_error))
     return f"| {' | '.join(cells)} |"
+
+
+def _flips(scores: Scores) -> str:
+    if scores.conflict_flips is None or scores.flip_rate is None:
+        return "No conflicting pair's voice was recognised rightly when heard alone, so there was nothing to turn."
+    interval = scores.flip_interval
+    between = "" if interval is None else f" ({100 * interval[0]:.1f} to {_percent(interval[1])})"
+    return (
+        f"Conflicting words turn {_percent(scores.flip_rate)}{between} of the right answers from the\nvoice into wrong "
+        f"ones (n = {scores.conflict_flips.utterances} pairs of {scores.conflict_flips.speakers} speakers)."
+    )
 
 
 def _percent(share: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from transformers import EvalPrediction, Trainer, TrainingArguments
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 
 from m3ser import models
 from m3ser.corpora import PairedCorpus, write_manifest
@@ -26,6 +26,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.text import Tokens, load_tokenizer
 from m3ser.training.data import prepare_pairs
 from m3ser.training.pairs import BalancedSampler, Collator, Pair, PairDataset, TrainingCollator, balanced_weights
+from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import Recipe, resolve_source
 from m3ser.training.standardise import Standardisation
 from m3ser.training.states import StateTable, audio_batch_encoder, encode_audio, encode_texts, text_batch_encoder
@@ -268,9 +269,10 @@ def _trainer(
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,
+        disable_tqdm=True,
         report_to="none",
     )
-    return _Trainer(
+    trainer = _Trainer(
         model=fusion,
         args=arguments,
         train_dataset=PairDataset([_pair(u, scheme) for u in parts["train"]]),
@@ -287,7 +289,11 @@ def _trainer(
             balanced_weights(parts["train"], scheme, power=setting.balance), count=count, seed=recipe.seed
         ),
         compute_metrics=_ua,
+        callbacks=[TrainingProgress()],
     )
+    # It prints every record on standard output.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _ua(prediction: EvalPrediction) -> dict[str, float]:

@@ -29,7 +29,7 @@ class Scores:
         corpora: speech corpus -> the scores on those recordings of `audio` alone.
         relations: relation of words to voice -> the scores on those pairs of `both` alone.
         conflict_flips: among the conflicting pairs whose voice alone is recognised rightly: its weighted accuracy is
-            the share that stays right once the words are read, too.
+            the share that stays right once the words are read, too. None where there are no such pairs.
     """
 
     audio: Evaluation
@@ -37,16 +37,18 @@ class Scores:
     both: Evaluation
     corpora: Mapping[str, Evaluation]
     relations: Mapping[str, Evaluation]
-    conflict_flips: Evaluation
+    conflict_flips: Evaluation | None
 
     @property
-    def flip_rate(self) -> float:
+    def flip_rate(self) -> float | None:
         """Share of right answers from the voice that conflicting words turn into wrong ones."""
-        return 1.0 - self.conflict_flips.weighted_accuracy
+        return None if self.conflict_flips is None else 1.0 - self.conflict_flips.weighted_accuracy
 
     @property
-    def flip_interval(self) -> tuple[float, float]:
-        """95% interval of :attr:`flip_rate`, resampling speakers."""
+    def flip_interval(self) -> tuple[float, float] | None:
+        """95% interval of :attr:`flip_rate`, resampling speakers; None where there are fewer than two."""
+        if self.conflict_flips is None or not self.conflict_flips.intervals:
+            return None
         interval = self.conflict_flips.intervals["weighted_accuracy"]
         return 1.0 - interval.high, 1.0 - interval.low
 
@@ -77,6 +79,7 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
     def among(chosen: NDArray[np.bool_]) -> Evaluation:
         return evaluate(truth[chosen], fused[chosen], labels=labels, speakers=speakers[chosen])
 
+    at_risk = (relations == "conflict") & voice_was_right
     # Corpora prefix their speakers' names: "emodb/11".
     corpora = np.array([speaker.partition("/")[0] for speaker in part.audio_speakers])
     voices = np.array([pair.label for pair in part.audio])
@@ -91,5 +94,5 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
         text=evaluate([p.label for p in part.text], read, labels=labels, speakers=np.arange(len(part.text))),
         both=among(np.ones(len(truth), bool)),
         relations={str(relation): among(relations == relation) for relation in np.unique(relations)},
-        conflict_flips=among((relations == "conflict") & voice_was_right),
+        conflict_flips=among(at_risk) if at_risk.any() else None,
     )

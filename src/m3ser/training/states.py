@@ -25,6 +25,7 @@ from m3ser.audio import FRONT_ENDS, load_waveform
 from m3ser.batching import length_batches, pad
 from m3ser.encoders import AudioEncoder, TextEncoder
 from m3ser.text import Tokens
+from m3ser.training.progress import console
 
 __all__ = ["EncodeBatch", "StateTable", "audio_batch_encoder", "encode_audio", "encode_texts", "text_batch_encoder"]
 
@@ -97,7 +98,9 @@ def encode_audio(
     digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
     def states() -> Iterator[tuple[int, Floats]]:
-        for start in track(range(0, len(files), _DECODE_CHUNK), description="Encoding recordings", transient=True):
+        for start in track(
+            range(0, len(files), _DECODE_CHUNK), description="Encoding recordings", transient=True, console=console()
+        ):
             chunk = files[start : start + _DECODE_CHUNK]
             features = [FRONT_ENDS[front_end].features(load_waveform(file)) for file in chunk]
             for index, found in _encoded(features, encode, _FRAME_BUDGET):
@@ -125,7 +128,7 @@ def _encoded(
     sequences: Sequence[NDArray[Any]], encode: EncodeBatch, budget: int, *, description: str = ""
 ) -> Iterator[tuple[int, Floats]]:
     batches = length_batches([len(sequence) for sequence in sequences], budget=budget)
-    for batch in track(batches, description=description, transient=True, disable=not description):
+    for batch in track(batches, description=description, transient=True, disable=not description, console=console()):
         states, mask = encode(*pad([sequences[i] for i in batch]))
         for row, index in enumerate(batch):
             yield index, states[row][mask[row]]
