@@ -236,8 +236,8 @@ class _Content:
         # Half the distance between the extremes: a constant, however large, cannot be heard.
         level = (self._high - self._low) / 2
         if level < _SILENCE:
-            decibels = f"{20 * math.log10(level):.0f}" if level > 0 else "-inf"
+            found = f"its peak level is {20 * math.log10(level):.0f} dBFS" if level > 0 else "it holds no sound at all"
             raise AudioContentError(
-                f"{self._label} is silent{self._part} (peak level {decibels} dBFS); "
+                f"{self._label} is silent{self._part} ({found}); "
                 f"expected a peak of at least {20 * math.log10(_SILENCE):.0f} dBFS."
             )
