@@ -55,7 +55,8 @@ def train(
     given = " ".join(
         f"--set {shlex.quote(setting)}" for setting in settings or () if not setting.startswith("data.root")
     )
-    command = f"m3ser train {recipe.name} --out FOLDER --set data.root=DATA {given}".rstrip()
+    shown = recipe.name if recipe.is_absolute() else recipe  # a card names no path of the machine it was made on
+    command = f"m3ser train {shown} --out FOLDER --set data.root=DATA {given}".rstrip()
     with quiet_libraries():
         trained = run_training(plan, out, cache=cache, resume=resume)
         judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
