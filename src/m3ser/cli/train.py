@@ -32,7 +32,7 @@ def train(
         Path,
         typer.Option("--cache", metavar="FOLDER", help="Where the frozen encoders' states are kept between trainings."),
     ] = Path(".cache/states"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch that FOLDER has.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in FOLDER, if any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the test scores as one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says.

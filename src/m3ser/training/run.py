@@ -15,6 +15,7 @@ import torch
 import transformers
 from numpy.typing import NDArray
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
 
 from m3ser import models
 from m3ser.corpora import PairedCorpus, write_manifest
@@ -99,7 +100,7 @@ def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = 
         recipe: see :class:`~m3ser.training.recipe.Recipe`.
         out: folder for the results.
         cache: folder for the encoders' states; a second training finds them there.
-        resume: go on from the last checkpoint in `out`.
+        resume: go on from the last checkpoint in `out`, if there is one.
 
     Raises:
         DataError, AudioError: the corpora are not what they should be.
@@ -135,7 +136,8 @@ def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = 
             "of the states is folded into the linear layer between the two."
         )
     trainer = _trainer(recipe, fusion, parts, scaled, words, out)
-    trainer.train(resume_from_checkpoint=resume or None)
+    checkpoints = out / "checkpoints"
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if resume and checkpoints.is_dir() else None)
     # With load_best_model_at_end the best epoch's weights are now in the model that the Trainer was given.
     scale.fold_into(fusion)
     fusion.train(False)
