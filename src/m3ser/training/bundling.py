@@ -80,7 +80,7 @@ def bundle_trained(
     scores = score(parts["test"], exported, temperature=temperature, labels=scheme.classes)
     before = score(
         parts["test"],
-        _logits(_run(export_fusion(trained.fusion)), trained.voices, trained.sentences, trained),
+        _logits(_run(graphs[_FUSION]), trained.voices, trained.sentences, trained),
         temperature=temperature,
         labels=scheme.classes,
     )

@@ -94,7 +94,7 @@ _RELATIONS = {
 
 
 def _row(title: str, one: Evaluation, unit: str) -> str:
-    cells = [title, f"{one.utterances} ({one.speakers} {unit})"]
+    cells = [title, f"{one.utterances} ({one.speakers} {unit if one.speakers != 1 else unit.removesuffix('s')})"]
     for name in ("unweighted_accuracy", "weighted_accuracy"):
         interval = one.intervals.get(name)  # a single speaker has none
         between = "" if interval is None else f" ({100 * interval.low:.1f} to {_percent(interval.high)})"

@@ -20,6 +20,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from m3ser import models
 from m3ser.corpora import PairedCorpus, write_manifest
 from m3ser.encoders import AudioEncoder, TextEncoder, build_encoder
+from m3ser.encoders.hub import find_file
 from m3ser.errors import RecipeError
 from m3ser.evaluation import unweighted_accuracy
 from m3ser.models import FusionModel
@@ -30,7 +31,7 @@ from m3ser.training.pairs import BalancedSampler, Collator, Pair, PairDataset, T
 from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import Recipe, resolve_source
 from m3ser.training.standardise import Standardisation
-from m3ser.training.states import StateTable, audio_batch_encoder, encode_audio, encode_texts, text_batch_encoder
+from m3ser.training.states import StateTable, batch_encoder, encode_audio, encode_texts
 
 __all__ = ["Conditions", "Encoders", "Trained", "conditions", "load_encoders", "train"]
 
@@ -113,15 +114,8 @@ def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = 
     write_manifest(out / "paired.csv", corpus.utterances, comment=corpus.comment)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
     encoders = load_encoders(recipe)
-    voices, sentences = _states(recipe, corpus, encoders, cache)
-
     scheme = recipe.data.emotion_scheme
-    parts = {part: [u for u in corpus.utterances if u.split == part] for part in ("train", "validation")}
-    loaded = {key: voices[key] for key in voices.keys}
-    scale = Standardisation.of(loaded[file] for file in sorted({str(u.audio) for u in parts["train"]}))
-    scaled = {key: scale(states) for key, states in loaded.items()}
-    words = sentences.loaded(sorted({u.text or "" for u in corpus.utterances}))
-
+    # Before the encoders run: what cannot be built should not take minutes to say so.
     fusion = models.build(
         recipe.model.system,
         text_dim=encoders.text.dim,
@@ -135,6 +129,15 @@ def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = 
             f"model.options.fusion_dim must differ from the audio encoder's width of {encoders.audio.dim}: the scale "
             "of the states is folded into the linear layer between the two."
         )
+
+    voices, sentences = _states(recipe, corpus, encoders, cache)
+
+    parts = {part: [u for u in corpus.utterances if u.split == part] for part in ("train", "validation")}
+    loaded = voices.loaded(list(voices.keys))
+    scale = Standardisation.of(loaded[file] for file in sorted({str(u.audio) for u in parts["train"]}))
+    scaled = {key: scale(states) for key, states in loaded.items()}
+    words = sentences.loaded(sorted({u.text or "" for u in corpus.utterances}))
+
     trainer = _trainer(recipe, fusion, parts, scaled, words, out)
     checkpoints = out / "checkpoints"
     trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if resume and checkpoints.is_dir() else None)
@@ -182,8 +185,6 @@ def _source(source: str | None) -> dict[str, str]:
 
 
 def _tokenizer_file(source: str) -> Path:
-    from m3ser.encoders.hub import find_file
-
     found = find_file(source, "tokenizer.json")
     if found is None:
         raise RecipeError(f"The text encoder '{source}' has no tokenizer.json.")
@@ -193,7 +194,7 @@ def _tokenizer_file(source: str) -> Path:
 def _states(recipe: Recipe, corpus: PairedCorpus, encoders: Encoders, cache: Path) -> tuple[StateTable, StateTable]:
     voices = encode_audio(
         [u.audio for u in corpus.utterances if u.audio is not None],
-        audio_batch_encoder(encoders.audio),
+        batch_encoder(encoders.audio),
         front_end=encoders.audio.front_end,
         dim=encoders.audio.dim,
         fingerprint=_fingerprint(encoders.audio, recipe.audio_encoder.to_dict()),
@@ -201,7 +202,7 @@ def _states(recipe: Recipe, corpus: PairedCorpus, encoders: Encoders, cache: Pat
     )
     sentences = encode_texts(
         [u.text for u in corpus.utterances if u.text is not None],
-        text_batch_encoder(encoders.text),
+        batch_encoder(encoders.text),
         tokens=encoders.tokens,
         dim=encoders.text.dim,
         fingerprint=_fingerprint(encoders.text, recipe.text_encoder.to_dict()),

@@ -23,11 +23,11 @@ from rich.progress import track
 
 from m3ser.audio import FRONT_ENDS, load_waveform
 from m3ser.batching import length_batches, pad
-from m3ser.encoders import AudioEncoder, TextEncoder
+from m3ser.encoders import Encoder
 from m3ser.text import Tokens
 from m3ser.training.progress import console
 
-__all__ = ["EncodeBatch", "StateTable", "audio_batch_encoder", "encode_audio", "encode_texts", "text_batch_encoder"]
+__all__ = ["EncodeBatch", "StateTable", "batch_encoder", "encode_audio", "encode_texts"]
 
 Floats = NDArray[np.float32]
 EncodeBatch = Callable[[NDArray[Any], NDArray[np.bool_]], tuple[Floats, NDArray[np.bool_]]]
@@ -62,20 +62,15 @@ class StateTable:
         return {key: self[key] for key in keys}
 
 
-def audio_batch_encoder(encoder: AudioEncoder) -> EncodeBatch:
-    """A torch audio encoder as a function of arrays."""
+def batch_encoder(encoder: Encoder) -> EncodeBatch:
+    """A torch encoder, called as ``encoder(padded, mask)``, as a function of arrays."""
 
-    def encode(features: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+    def encode(padded: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         with torch.inference_mode():
-            states, states_mask = encoder(torch.from_numpy(features), torch.from_numpy(mask))
+            states, states_mask = encoder(torch.from_numpy(padded), torch.from_numpy(mask))
         return states.numpy(), states_mask.numpy()
 
     return encode
-
-
-def text_batch_encoder(encoder: TextEncoder) -> EncodeBatch:
-    """A torch text encoder as a function of arrays."""
-    return audio_batch_encoder(encoder)  # type: ignore[arg-type]
 
 
 def encode_audio(
