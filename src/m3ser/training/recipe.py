@@ -85,7 +85,7 @@ class TrainingRecipe(_Part):
         learning_rate: of AdamW at the beginning; it falls linearly to zero.
         weight_decay: of AdamW.
         state_dropout: share of the audio states' features that are set to zero in a training pair (the same for all of
-            its steps). Without it the few hundred voices are learnt by heart, and the words never needed.
+            its steps), so that few voices are not learnt by heart.
         balance: 0: every recording equally often; 1: every (corpus, emotion) equally often; between: its power.
         modalities: see :class:`ModalityRecipe`.
         max_tokens: longest sentence, special tokens included.
