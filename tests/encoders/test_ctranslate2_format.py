@@ -123,6 +123,14 @@ def test_what_cannot_be_is_named(path, content, words):
         read_ctranslate2(path)
 
 
+@pytest.mark.parametrize("scale", [0.0, np.nan, 1e-45])
+def test_a_scale_that_is_no_factor_is_damage(path, scale):
+    weight = variable("w", np.array([127, 0], np.int8))
+    path.write_bytes(model([weight, variable("w_scale", np.array([scale, 1.0], np.float32))]))
+    with pytest.raises(CheckpointError, match="w_scale does not give finite weights"):
+        read_ctranslate2(path).weights("w")
+
+
 def test_a_file_that_is_not_there_is_named(path):
     with pytest.raises(CheckpointError, match="cannot be read: No such file"):
         read_ctranslate2(path)

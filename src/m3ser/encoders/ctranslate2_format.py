@@ -57,7 +57,7 @@ class CTranslate2Model:
         """The variable `name` as a new float32 array, quantised weights restored.
 
         Raises:
-            CheckpointError: there is no such variable, or its scale is missing or of another shape.
+            CheckpointError: there is no such variable, or its scale is missing, of another shape, or no usable factor.
         """
         stored = self._variable(name)
         if name in self.brain_floats:
@@ -69,7 +69,10 @@ class CTranslate2Model:
                 raise CheckpointError(
                     f"{self.path}: {name}_scale has the shape {scale.shape}, its weight {stored.shape}."
                 )
-            values /= scale.reshape(scale.shape + (1,) * (values.ndim - scale.ndim))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                values /= scale.reshape(scale.shape + (1,) * (values.ndim - scale.ndim))
+            if not np.isfinite(values).all():  # a scale that is 0, NaN, or so small that the weight overflows
+                raise CheckpointError(f"{self.path} is damaged: {name}_scale does not give finite weights.")
         return values
 
     def scalar(self, name: str) -> int:
