@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,3 +44,11 @@ def demo_rows(demo_clips: Path) -> list[dict[str, str]]:
     """The rows of the clips' manifest: audio, emotion, text, speaker, language."""
     with (demo_clips / "manifest.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def iemocap_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Writes a made-up IEMOCAP: iemocap_tree(sessions=2) has .root and .turns; see iemocap_tree.write_iemocap."""
+    from iemocap_tree import write_iemocap
+
+    return lambda **options: write_iemocap(tmp_path_factory.mktemp("iemocap"), **options)

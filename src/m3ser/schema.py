@@ -15,7 +15,18 @@ from typing import Any, Literal
 
 from m3ser.errors import UsageError
 
-__all__ = ["EMOTIONS", "IEMOCAP4", "EmotionScheme", "Prediction", "Segment", "TextSource", "Utterance"]
+__all__ = [
+    "BASIC7",
+    "EMOTIONS",
+    "IEMOCAP4",
+    "SCHEMES",
+    "EmotionScheme",
+    "Prediction",
+    "Segment",
+    "TextSource",
+    "Utterance",
+    "get_scheme",
+]
 
 EMOTIONS = (
     "angry",
@@ -74,6 +85,28 @@ class EmotionScheme:
 
 IEMOCAP4 = EmotionScheme("iemocap4", ("angry", "happy", "sad", "neutral"), {"excited": "happy"})
 """The paper's four classes."""
+
+BASIC7 = EmotionScheme(
+    "basic7",
+    ("angry", "happy", "sad", "neutral", "fearful", "disgusted", "surprised"),
+    {"excited": "happy", "calm": "neutral"},
+)
+"""Ekman's six basic emotions and neutral."""
+
+SCHEMES: Mapping[str, EmotionScheme] = MappingProxyType({scheme.name: scheme for scheme in (IEMOCAP4, BASIC7)})
+"""Every scheme that recipes and commands can name."""
+
+
+def get_scheme(name: str) -> EmotionScheme:
+    """The emotion scheme called `name`.
+
+    Raises:
+        UsageError: there is none; lists the known names.
+    """
+    try:
+        return SCHEMES[name]
+    except KeyError:
+        raise UsageError(f"There is no emotion scheme '{name}'; known are {', '.join(SCHEMES)}.") from None
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,14 @@ def test_no_terminal_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
         with bars.paused():
             pass
     assert capsys.readouterr().err == ""
+
+
+def test_how_much_there_is_to_do_may_show_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("reading", 0) as bars:
+        deadline = time.monotonic() + 10
+        while not terminal.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        bars.update(40, 4481)
+    assert "40/4481" in terminal.getvalue()

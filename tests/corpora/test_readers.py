@@ -22,6 +22,11 @@ ONE_OF_EACH = {
     "emovo": "f1/gio-f1-b1.wav",
     "crema-d": "AudioWAV/1001_IEO_ANG_HI.wav",
     "nemo": "samples/WR0_surprised_64.wav",
+    "esd": "0011/Angry/train/0011_000401.wav",
+    "jl-corpus": "JL(wav+txt)/male1_angry_10a_1.wav",
+    "savee": "AudioData/DC/sa01.wav",
+    "tess": "OAF_angry/OAF_back_angry.wav",
+    "urdu": "Angry/SM1_F1_A01.wav",
 }
 EMOVO = [
     f"EMOVO/{speaker}/{emotion}-{speaker}-{sentence}.wav"
@@ -290,7 +295,7 @@ def test_what_is_published_about_each_corpus() -> None:
 
 
 def test_labels_that_m3ser_has_no_name_for_are_left_out_and_counted(tree: Tree) -> None:
-    info = replace(READERS["emodb"].INFO, labels={"W": "angry", "X": None})
+    info = replace(READERS["emodb"].INFO, labels={"W": "angry", "X": None}, counts={})
     corpus = read_recordings(
         tree(["a_W.wav", "b_X.wav", "c_X.wav"]),
         info,
@@ -305,7 +310,7 @@ def test_labels_that_m3ser_has_no_name_for_are_left_out_and_counted(tree: Tree) 
 
 def test_a_label_map_to_an_unknown_emotion_is_refused() -> None:
     with pytest.raises(UsageError, match=r"Corpus 'emodb' maps labels to \['livid'\]; known are angry"):
-        replace(READERS["emodb"].INFO, labels={"W": "livid"})
+        replace(READERS["emodb"].INFO, labels={"W": "livid"}, counts={})
 
 
 def test_a_recording_without_samples_is_reported(tree: Tree, write_wav: Callable[..., Path]) -> None:

@@ -44,6 +44,25 @@ def test_a_complete_copy_is_found_complete(real: Callable[[str], Corpus], name: 
 
 
 @pytest.mark.parametrize("name", COMPLETE_SPEECH)
+def test_a_complete_copy_has_the_published_counts(real: Callable[[str], Corpus], name: str) -> None:
+    corpus = real(name)
+    assert Counter(utterance.extra["label"] for utterance in corpus.utterances) == corpus.info.counts
+    assert corpus.info.class_counts(IEMOCAP4) == corpus.class_counts(IEMOCAP4)
+
+
+def test_goemotions_has_the_published_counts(real: Callable[[str], Corpus]) -> None:
+    folder = real("goemotions").folder
+    numbers = Counter(
+        number
+        for part in ("train.tsv", "dev.tsv", "test.tsv")
+        for row in (folder / part).read_text(encoding="utf-8").splitlines()
+        for number in row.split("\t")[1].split(",")
+    )
+    labels = (folder / "labels.txt").read_text(encoding="utf-8").split()
+    assert {label: numbers[str(i)] for i, label in enumerate(labels)} == READERS["goemotions"].INFO.counts
+
+
+@pytest.mark.parametrize("name", COMPLETE_SPEECH)
 def test_every_recording_agrees_with_the_table_beside_it(real: Callable[[str], Corpus], name: str) -> None:
     corpus = real(name)
     with (corpus.folder / "manifest.csv").open(encoding="utf-8", newline="") as file:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from m3ser.audio.ogg import OpusStream, walk_pages
 from m3ser.audio.sources import ByteStream
 
 __all__ = ["MEDIA_KINDS", "Container", "inspect_container"]
@@ -26,6 +27,7 @@ class Container:
         guesses_length: the container states no length, and what decoders report is a guess.
         unfinished: the header promises no sound at all, but something follows: the program that recorded it never
             came to fill in the size.
+        opus: the Opus stream of an Ogg file, where its pages tell how long it is.
     """
 
     kind: str | None
@@ -34,6 +36,12 @@ class Container:
     seconds: float | None = None
     guesses_length: bool = False
     unfinished: bool = False
+    opus: OpusStream | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing speaks against the length that the header states."""
+        return self.share >= 1.0 and not (self.cut or self.guesses_length or self.unfinished)
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,8 @@ def _inspect(stream: ByteStream, head: bytes) -> Container:
         offset, size = struct.unpack(">II" if head[:4] == b".snd" else "<II", head[4:12])
         return _promise(stream, "AU", offset, size)
     if head[:4] == b"OggS":
-        return Container("Ogg", cut=_ogg_is_cut(stream))
+        pages = walk_pages(stream)
+        return Container("Ogg", cut=pages.cut, opus=pages.opus)
     for offset, magic, kind in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return Container(kind)
@@ -148,21 +157,6 @@ def _inspect_chunks(stream: ByteStream, kind: str, layout: _ChunkLayout) -> Cont
         offset += header + size
         offset += -offset % layout.alignment
     return Container(kind)
-
-
-def _ogg_is_cut(stream: ByteStream) -> bool:
-    """Whether the pages of an Ogg file (RFC 3533) break off: the last one is not whole, or something else follows."""
-    offset = 0
-    ended = False
-    while offset < stream.size:
-        page = stream.read_at(offset, 27 + 255)
-        if page[:4] != b"OggS":
-            return not ended  # tags that some programs put after the last page do no harm
-        if len(page) < 27 or len(page) < 27 + page[26]:
-            return True
-        ended = bool(page[5] & 4)
-        offset += 27 + page[26] + sum(page[27 : 27 + page[26]])
-    return offset > stream.size
 
 
 # MPEG audio, layer III (ISO/IEC 11172-3, 13818-3), by the version bits of the frame header: 3 is MPEG-1, 2 MPEG-2,

@@ -7,12 +7,15 @@ mixed and resampled block by block, so that only the caller decides how much is 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from m3ser.audio.headers import AudioInfo, peek
 from m3ser.audio.opening import open_recording
 from m3ser.audio.readers import Reader
 from m3ser.audio.resampling import SAMPLE_RATE, Resampler
@@ -26,23 +29,6 @@ MIN_SAMPLES = SAMPLE_RATE * 25 // 1000
 
 _SILENCE = 1e-4  # -80 dBFS: about the last bit of 16, which carries no speech
 _HIGHEST_SAMPLE = 100.0  # floats beyond are integers that were never divided by full scale
-
-
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a recording says about itself.
-
-    Attributes:
-        duration: seconds; None where the container does not say (a raw stream, or one written to a pipe).
-        sample_rate: Hz.
-        channels: 1 for mono.
-        format: the container, in words ("WAV (Microsoft)").
-    """
-
-    duration: float | None
-    sample_rate: float
-    channels: int
-    format: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +64,10 @@ def probe(source: AudioSource) -> AudioInfo:
         AudioReadError, AudioTooShortError, MissingExtraError, UsageError: as :func:`load_waveform`, as far as the
             header shows it.
     """
+    if isinstance(source, (str, os.PathLike)):
+        info = peek(Path(source))
+        if info is not None:
+            return info
     with open_recording(source) as reader:
         return AudioInfo(reader.duration, reader.sample_rate, reader.channels, reader.format)
 

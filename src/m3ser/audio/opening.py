@@ -15,9 +15,10 @@ from m3ser.audio.samples import as_samples
 from m3ser.audio.sources import AudioSource, ByteStream, is_array, open_bytes, source_label, source_name
 from m3ser.errors import AudioReadError, AudioTooShortError, MissingExtraError, UsageError
 
-__all__ = ["open_recording"]
+__all__ = ["HIGHEST_RATE", "LOWEST_RATE", "open_recording"]
 
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 768_000  # Hz; what lies outside is a damaged header, not a recording
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+"""Hz; what lies outside is a damaged header, not a recording."""
 
 
 @contextmanager
@@ -52,9 +53,9 @@ def open_recording(source: AudioSource, sample_rate: float | None = None) -> Ite
 
 
 def _check_rate(label: str, sample_rate: float) -> None:
-    if not _LOWEST_RATE <= sample_rate <= _HIGHEST_RATE:
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise AudioReadError(
-            f"{label} has a sample rate of {sample_rate:g} Hz; expected {_LOWEST_RATE} to {_HIGHEST_RATE} Hz."
+            f"{label} has a sample rate of {sample_rate:g} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz."
         )
 
 

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from m3ser import __version__
+from m3ser.cli.corpora import corpora
 from m3ser.cli.demo import demo
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
@@ -91,6 +92,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(demo)
 app.command()(models)
+app.add_typer(corpora, name="corpora")
 app.command()(train)
 
 

@@ -52,6 +52,11 @@ class LateProgress(AbstractContextManager["LateProgress"]):
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
 
+    def update(self, finished: int, total: int) -> None:
+        """So many items are finished, of so many: for work whose extent shows only once it is under way."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=finished, total=total)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Takes the bar off the screen while something else is written there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import typer
 
 from m3ser.cli.app import app
 
-__all__ = ["render", "write"]
+__all__ = ["commands_of", "render", "write"]
 
 DEFAULT_PATH = Path("docs") / "commands.md"
 
@@ -44,8 +45,16 @@ def render() -> str:
     """The whole reference as Markdown."""
     root = typer.main.get_command(app)
     sections = [HEAD, _options_of(root)]
-    sections += [_section(name, command) for name, command in root.commands.items()]  # type: ignore[attr-defined]
+    sections += [_section(name, command) for name, command in commands_of(root)]
     return "\n".join(sections)
+
+
+def commands_of(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command below `group`, groups too, by what is typed: "predict", "corpora", "corpora list"."""
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{above}{name} ")
 
 
 def write(path: Path = DEFAULT_PATH) -> None:
@@ -59,7 +68,10 @@ def write(path: Path = DEFAULT_PATH) -> None:
 
 def _section(name: str, command: Any) -> str:
     usage = " ".join(["m3ser", name, "[OPTIONS]", *map(_in_usage, filter(_is_argument, command.params))])
-    return f"## m3ser {name}\n\n```\n{usage}\n```\n\n{_prose(command.help)}\n\n{_options_of(command)}"
+    if hasattr(command, "commands"):
+        usage = f"m3ser {name} COMMAND"
+    options = f"\n{_options_of(command)}" if command.params else ""
+    return f"## m3ser {name}\n\n```\n{usage}\n```\n\n{_prose(command.help)}\n{options}"
 
 
 def _in_usage(argument: Any) -> str:

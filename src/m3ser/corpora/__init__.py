@@ -11,7 +11,8 @@ From folders to a training manifest::
     write_manifest("paired.csv", paired.utterances, comment=paired.comment)
 """
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo, Reader
+from m3ser.corpora.corpus import Corpus, CorpusInfo, LabelledReader, Progress, Reader
+from m3ser.corpora.labelled_folder import read_labelled_folder
 from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit
 from m3ser.corpora.manifest import (
     COLUMNS,
@@ -24,7 +25,7 @@ from m3ser.corpora.manifest import (
     write_manifest,
 )
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
-from m3ser.corpora.registry import READERS, get_reader
+from m3ser.corpora.registry import READERS, get_reader, read_corpus
 from m3ser.corpora.splits import split_by_speaker
 
 __all__ = [
@@ -37,15 +38,19 @@ __all__ = [
     "Corpus",
     "CorpusInfo",
     "Fault",
+    "LabelledReader",
     "Manifest",
     "Overlap",
     "PairedCorpus",
+    "Progress",
     "Reader",
     "audit",
     "disjoint_sentences",
     "get_reader",
     "manifest_faults",
     "pair",
+    "read_corpus",
+    "read_labelled_folder",
     "read_manifest",
     "split_by_speaker",
     "stream_manifest",

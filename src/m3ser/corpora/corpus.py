@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from m3ser.errors import UsageError
 from m3ser.schema import EMOTIONS, EmotionScheme, Utterance
 
-__all__ = ["Corpus", "CorpusInfo", "Reader"]
+__all__ = ["Corpus", "CorpusInfo", "LabelledReader", "Progress", "Reader"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class CorpusInfo:
         utterances: how many recordings, or annotated rows, a complete copy holds, before any label is left out.
         speakers: how many speakers it has; None where it does not tell them apart.
         layout: one path of a copy as published.
+        access: how people get a copy, in a few words ("zenodo.org/records/1188976", "on request, from USC SAIL").
+        counts: the corpus's own label -> how many utterances of a complete copy have it; empty where that is not known.
         splits: names of the parts of its official split, in m3ser's spelling; empty where it has none.
+        label_sources: what the labels can be taken from, the default first ("intended", "perceived"); empty where
+            there is no choice.
         notes: known blemishes, and what else a user should know.
     """
 
@@ -45,14 +49,38 @@ class CorpusInfo:
     utterances: int
     speakers: int | None
     layout: str
+    access: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
+    label_sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
+        object.__setattr__(self, "counts", MappingProxyType(dict(self.counts)))
         unknown = sorted({e for e in self.labels.values() if e is not None and e not in EMOTIONS})
         if unknown:
             raise UsageError(f"Corpus '{self.name}' maps labels to {unknown}; known are {', '.join(EMOTIONS)}.")
+        strangers = sorted(set(self.counts) - set(self.labels))
+        if strangers:
+            raise UsageError(f"Corpus '{self.name}' counts labels that it does not have: {', '.join(strangers)}.")
+
+    def label_map(self, scheme: EmotionScheme) -> dict[str, str | None]:
+        """The corpus's own label -> the class of `scheme` that it counts as; None where the scheme leaves it out."""
+        return {label: None if name is None else scheme.class_of(name) for label, name in self.labels.items()}
+
+    def class_counts(self, scheme: EmotionScheme) -> dict[str, int]:
+        """How many utterances of each class of `scheme` a complete copy has; empty where that is not known.
+
+        It is not known either where utterances have several labels, so that the counts add up to more than there are.
+        """
+        if not self.counts or sum(self.counts.values()) > self.utterances:
+            return {}
+        totals = dict.fromkeys(scheme.classes, 0)
+        for label, name in self.label_map(scheme).items():
+            if name is not None:
+                totals[name] += self.counts.get(label, 0)
+        return totals
 
 
 @dataclass(frozen=True)
@@ -84,15 +112,43 @@ class Corpus:
         return {label: counts[label] for label in scheme.classes}
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told while a corpus is read: how many recordings, or tables, have been looked at, and of how many."""
+
+
 class Reader(Protocol):
     """A module of this room that reads one corpus."""
 
     INFO: CorpusInfo
 
-    def read(self, folder: str | os.PathLike[str]) -> Corpus:
+    def read(self, folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
         """Read a copy.
+
+        Args:
+            folder: where it lies.
+            progress: told how far the reading is.
 
         Raises:
             DataError: the folder is not a copy of this corpus; says what was looked for.
+        """
+        ...
+
+
+class LabelledReader(Reader, Protocol):
+    """A reader whose corpus has labels of more than one source (``INFO.label_sources``)."""
+
+    def read(
+        self, folder: str | os.PathLike[str], *, labels: str | None = None, progress: Progress | None = None
+    ) -> Corpus:
+        """Read a copy, with the labels of one source; the others stay in ``extra``.
+
+        Args:
+            folder: where it lies.
+            labels: one of ``INFO.label_sources``; None: the first of them.
+            progress: as in :meth:`Reader.read`.
+
+        Raises:
+            DataError: the folder is not a copy of this corpus, or lacks the tables that these labels are in.
+            UsageError: the corpus has no labels of that source.
         """
         ...

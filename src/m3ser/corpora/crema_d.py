@@ -1,21 +1,31 @@
-"""CREMA-D: 91 American actors, twelve English sentences, six emotions; the label is the intended emotion.
+"""CREMA-D: 91 American actors, twelve English sentences, six emotions, both as intended and as listeners heard them.
 
-The file's name is its annotation, and one table knows the actors::
+The file's name is its annotation, and tables know the actors and the listeners' votes::
 
-    AudioWAV/1001_IEO_ANG_HI.wav     actor 1001, sentence IEO, anger, high intensity (XX: not specified)
-    VideoDemographics.csv            1001,51,"Male","Caucasian","Not Hispanic"
+    AudioWAV/1001_IEO_ANG_HI.wav             actor 1001, sentence IEO, anger, high intensity (XX: not specified)
+    VideoDemographics.csv                    1001,51,"Male","Caucasian","Not Hispanic"
+    processedResults/tabulatedVotes.csv      "100008",0,1,0,2,7,0,"1001_IEO_ANG_LO",10,0.7,"N",...
+    processedResults/summaryTable.csv        "8","1001_IEO_ANG_LO","N","59.57",...
+
+A row of the votes says how many heard anger, disgust, fear, happiness, neutral and sadness. Rows whose number begins
+with 1 are of listeners who had the voice alone, 2: the face, 3: both. The summary names the winners, A:N for a tie.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
+from m3ser.corpora.folders import existing_folder, find_file, read_text
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
+from m3ser.errors import DataError, UsageError
 
 __all__ = ["INFO", "read"]
 
@@ -39,7 +49,11 @@ INFO = CorpusInfo(
     utterances=7442,
     speakers=91,
     layout="AudioWAV/1001_IEO_ANG_HI.wav",
+    access="github.com/CheyneyComputerScience/CREMA-D",
+    counts={"ANG": 1271, "DIS": 1271, "FEA": 1271, "HAP": 1271, "NEU": 1087, "SAD": 1271},
+    label_sources=("intended", "perceived"),
     notes=(
+        "Counts are of intended emotions; listeners who had the voice alone agree with 3,099 of them.",
         "1076_MTI_SAD_XX was published without sound and is left out.",
         "Early copies name 1040_ITH_SAD_XX with a single X.",
         "1064_IEO_DIS_MD is a minute of all emotions in the MP3 copy; its WAV is as it should be.",
@@ -70,27 +84,91 @@ _ACTORS = tuple(str(actor) for actor in range(1001, 1092))
 _UNPUBLISHED = ("1002_TIE_NEU", "1008_WSI", "1009_MTI", "1019_ITH", "1076_ITS_NEU")
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+_TABULATED, _SUMMARY = "tabulatedVotes.csv", "summaryTable.csv"
+_VOTES = {"A": "ANG", "D": "DIS", "F": "FEA", "H": "HAP", "N": "NEU", "S": "SAD"}
+_VOICE_ROW = re.compile(r"1\d{5}")
+_TIE = "listeners' votes are tied"
+_NO_VOTES = "no listener's vote in the tables"
+
+
+@dataclass(frozen=True)
+class _Vote:
+    """What listeners who had the voice alone made of a recording.
+
+    Attributes:
+        winners: labels with the most votes; more than one where they are tied.
+        agreement: share of the votes that each of them has; None where only the summary is at hand.
+        votes: how many there are; None likewise.
+    """
+
+    winners: tuple[str, ...]
+    agreement: float | None = None
+    votes: int | None = None
+
+    def columns(self) -> dict[str, str]:
+        """The vote as columns of a manifest."""
+        agreement = "" if self.agreement is None else f"{self.agreement:.3f}"
+        return {"perceived": ":".join(self.winners), "agreement": agreement, "votes": str(self.votes or "")}
+
+
+def read(folder: str | os.PathLike[str], *, labels: str | None = None, progress: Progress | None = None) -> Corpus:
     """Read a copy of CREMA-D: the published repository, or its folder of WAV (or MP3) files.
 
-    Gender and age come from ``VideoDemographics.csv``, in `folder` or the folder above it; without it they are unknown.
+    Gender and age come from ``VideoDemographics.csv``, and what listeners heard from ``tabulatedVotes.csv``, or else
+    ``summaryTable.csv``: in `folder`, in the folder above it, or in ``processedResults`` there. Where the votes are at
+    hand, "intended", "perceived" (labels joined by ":" where they are tied), "agreement" (share of the votes) and
+    "votes" are columns of ``extra``, whichever the labels are.
+
+    Args:
+        folder: the copy.
+        labels: "intended" (the default) or "perceived": what most listeners heard in the voice alone, without the face;
+            where their votes are tied, the recording is left out and counted.
+        progress: told how many recordings have been looked at, and of how many.
 
     Raises:
-        DataError: no recording below `folder` is named like ``1001_IEO_ANG_HI.wav``.
+        DataError: no recording below `folder` is named like ``1001_IEO_ANG_HI.wav``, or the labels are to be the
+            perceived ones and there is no table of votes.
+        UsageError: `labels` is something else.
     """
-    actors = _demographics(Path(folder))
+    if labels not in (None, *INFO.label_sources):
+        raise UsageError(f"CREMA-D has no '{labels}' labels; expected {' or '.join(INFO.label_sources)}.")
+    root = existing_folder(folder, INFO)
+    actors = _demographics(root)
+    votes = _votes(root)
+    if labels == "perceived" and not votes:
+        raise DataError(
+            f"'{root}' has no table of votes to take perceived labels from: looked for {_TABULATED} and {_SUMMARY} "
+            "there, in the folder above and in processedResults."
+        )
 
     def describe(name: re.Match[str]) -> Clip | str:
-        return _describe(name, actors)
+        return _describe(name, actors, votes)
 
-    return read_recordings(folder, INFO, names=_NAME, describe=describe, missing=_missing)
+    corpus = read_recordings(root, INFO, names=_NAME, describe=describe, missing=_missing, progress=progress)
+    return _as_perceived(corpus, votes) if labels == "perceived" else corpus
 
 
-def _describe(name: re.Match[str], actors: Mapping[str, Mapping[str, str]]) -> Clip | str:
+def _as_perceived(corpus: Corpus, votes: Mapping[str, _Vote]) -> Corpus:
+    """The same recordings, labelled by what most listeners heard."""
+    utterances = []
+    left_out = Counter(corpus.left_out)
+    for utterance in corpus.utterances:
+        vote = votes.get(utterance.extra["id"])
+        if vote is None or len(vote.winners) != 1:
+            left_out[_NO_VOTES if vote is None else _TIE] += 1
+            continue
+        (label,) = vote.winners
+        emotion = INFO.labels[label]
+        assert emotion is not None
+        utterances.append(replace(utterance, emotion=emotion, extra={**utterance.extra, "label": label}))
+    return replace(corpus, utterances=tuple(utterances), left_out=left_out)
+
+
+def _describe(name: re.Match[str], actors: Mapping[str, Mapping[str, str]], votes: Mapping[str, _Vote]) -> Clip | str:
     actor, sentence, emotion, level = name.groups()
     if actor not in _ACTORS or sentence not in _SENTENCES or emotion not in INFO.labels:
         return "name with an actor, sentence or emotion that CREMA-D does not have"
-    clip = f"{actor}_{sentence}_{emotion}_{'XX' if level == 'X' else level}"
+    clip = _clip_id(name.string)
     if clip == _SILENT:
         return "published without sound"
     return Clip(
@@ -100,21 +178,59 @@ def _describe(name: re.Match[str], actors: Mapping[str, Mapping[str, str]]) -> C
         sentence=sentence,
         text=_SENTENCES[sentence],
         language="en",
-        extra={"intensity": _INTENSITIES.get(level, ""), **actors.get(actor, {})},
+        extra={
+            "intensity": _INTENSITIES.get(level, ""),
+            **actors.get(actor, {}),
+            **({"intended": emotion, **votes[clip].columns()} if clip in votes else {}),
+        },
     )
 
 
-def _demographics(folder: Path) -> dict[str, dict[str, str]]:
+def _demographics(root: Path) -> dict[str, dict[str, str]]:
     """Actor -> gender and age, as far as a table is at hand."""
-    for table in (folder / "VideoDemographics.csv", folder.parent / "VideoDemographics.csv"):
-        if table.is_file():
-            with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-                return {
-                    row["ActorID"]: {"gender": row["Sex"].lower(), "age": row["Age"]}
-                    for row in csv.DictReader(file)
-                    if row.get("ActorID") and row.get("Sex") and row.get("Age")
-                }
-    return {}
+    return {
+        row["ActorID"]: {"gender": row["Sex"].lower(), "age": row["Age"]}
+        for row in _rows(root, "VideoDemographics.csv")
+        if row.get("ActorID") and row.get("Sex") and row.get("Age")
+    }
+
+
+def _votes(root: Path) -> dict[str, _Vote]:
+    """Recording -> how it was heard, from the table of votes or else the summary; empty where neither is at hand."""
+    votes = {}
+    for row in _rows(root, _TABULATED):
+        counts = {label: int(row[letter]) for letter, label in _VOTES.items() if (row.get(letter) or "").isdigit()}
+        # The rows' numbers, which have no column name, tell voice, face and both apart.
+        if len(counts) == len(_VOTES) and _VOICE_ROW.fullmatch(row.get("") or "") and any(counts.values()):
+            most, total = max(counts.values()), sum(counts.values())
+            winners = tuple(label for label, count in counts.items() if count == most)
+            votes[_clip_id(row.get("fileName"))] = _Vote(winners, most / total, total)
+    if votes:
+        return votes
+    for row in _rows(root, _SUMMARY):
+        letters = (row.get("VoiceVote") or "").split(":")
+        if all(letter in _VOTES for letter in letters):
+            votes[_clip_id(row.get("FileName"))] = _Vote(tuple(_VOTES[letter] for letter in letters))
+    return votes
+
+
+def _clip_id(name: str | None) -> str:
+    """A recording's published name, from one that may end in a single X."""
+    match = _NAME.fullmatch(name or "")
+    return f"{name}X" if match is not None and match[4] == "X" else name or ""
+
+
+def _rows(root: Path, table: str) -> list[dict[str, str]]:
+    """The rows of a table that lies in `root` or in the folder above it; none where it is missing or unreadable."""
+    above = (root.parent / table, root.parent / "processedResults" / table)
+    path = find_file(root, table) or next((path for path in above if path.is_file()), None)
+    if path is None:
+        return []
+    try:
+        text = read_text(path)
+    except OSError:
+        return []
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def _missing(present: Collection[str]) -> list[str]:

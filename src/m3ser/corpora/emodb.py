@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Collection
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 
 __all__ = ["INFO", "read"]
@@ -36,6 +36,8 @@ INFO = CorpusInfo(
     utterances=535,
     speakers=10,
     layout="wav/03a01Fa.wav",
+    access="emodb.bilderbar.info",
+    counts={"anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79},
     notes=("Only what listeners recognised and found natural is published: speakers and emotions differ in number.",),
 )
 
@@ -80,13 +82,13 @@ _SPEAKERS = {
 }
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+def read(folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
     """Read a copy of EmoDB.
 
     Raises:
         DataError: no recording below `folder` is named like ``03a01Fa.wav``.
     """
-    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing)
+    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing, progress=progress)
 
 
 def _describe(name: re.Match[str]) -> Clip | str:

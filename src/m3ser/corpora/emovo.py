@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Collection
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 
 __all__ = ["INFO", "read"]
@@ -36,6 +36,8 @@ INFO = CorpusInfo(
     utterances=588,
     speakers=6,
     layout="f1/gio-f1-b1.wav",
+    access="voice.fub.it/activities/corpora/emovo",
+    counts=dict.fromkeys(("disgust", "joy", "neutral", "fear", "anger", "surprise", "sadness"), 84),
     notes=("Sentences n1 to n5 are grammatical but without meaning.",),
 )
 
@@ -70,13 +72,13 @@ _SENTENCES = {
 }
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+def read(folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
     """Read a copy of EMOVO.
 
     Raises:
         DataError: no recording below `folder` is named like ``gio-f1-b1.wav``.
     """
-    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing)
+    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing, progress=progress)
 
 
 def _describe(name: re.Match[str]) -> Clip | str:

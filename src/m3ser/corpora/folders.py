@@ -9,7 +9,7 @@ from pathlib import Path
 from m3ser.corpora.corpus import CorpusInfo
 from m3ser.errors import DataError
 
-__all__ = ["existing_folder", "find_file", "listed"]
+__all__ = ["about", "existing_folder", "find_file", "lines_of", "listed", "read_text"]
 
 
 def existing_folder(folder: str | os.PathLike[str], info: CorpusInfo) -> Path:
@@ -38,3 +38,26 @@ def listed(names: Sequence[str], *, most: int = 3) -> str:
     """The first `most` of `names`, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
+def about(names: Sequence[str], what: str) -> list[str]:
+    """A sentence that says `what` of these names, where there are any; otherwise none."""
+    return [f"{what} ({len(names):,}): {listed(names)}."] if names else []
+
+
+def read_text(path: Path) -> str:
+    """A table or transcript, whatever became of its encoding: UTF-8, else Windows' code page 1252 (so Latin-1 as well).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of `text`, by what ends lines in files; U+2028 and its like do not."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.folders import existing_folder, find_file, listed
 from m3ser.errors import DataError
 from m3ser.schema import Utterance
@@ -63,6 +63,38 @@ INFO = CorpusInfo(
     utterances=54_263,
     speakers=None,
     layout="data/train.tsv",
+    access="github.com/google-research/google-research/tree/master/goemotions",
+    # They add up to more than there are comments: many have several labels.
+    counts={
+        "admiration": 5122,
+        "amusement": 2895,
+        "anger": 1960,
+        "annoyance": 3093,
+        "approval": 3687,
+        "caring": 1375,
+        "confusion": 1673,
+        "curiosity": 2723,
+        "desire": 801,
+        "disappointment": 1583,
+        "disapproval": 2581,
+        "disgust": 1013,
+        "embarrassment": 375,
+        "excitement": 1052,
+        "fear": 764,
+        "gratitude": 3372,
+        "grief": 96,
+        "joy": 1785,
+        "love": 2576,
+        "nervousness": 208,
+        "optimism": 1976,
+        "pride": 142,
+        "realization": 1382,
+        "relief": 182,
+        "remorse": 669,
+        "sadness": 1625,
+        "surprise": 1330,
+        "neutral": 17_772,
+    },
     splits=("train", "validation", "test"),
     notes=(
         "Names and religions in the comments are masked as [NAME] and [RELIGION].",
@@ -77,7 +109,7 @@ _NO_EMOTION = "labels that are none of m3ser's emotions"
 _SEVERAL = "labels of several emotions"
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+def read(folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
     """Read a copy of GoEmotions (the published split, not the raw ratings).
 
     Raises:
@@ -90,7 +122,9 @@ def read(folder: str | os.PathLike[str]) -> Corpus:
     findings: list[str] = []
     left_out: Counter[str] = Counter()
     rows_found = 0
-    for name, (part, published) in _PARTS.items():
+    for done, (name, (part, published)) in enumerate(_PARTS.items(), start=1):
+        if progress is not None:
+            progress(done, len(_PARTS))
         path = find_file(root, name)
         if path is None:
             findings.append(f"{name} is missing: {published:,} rows.")

@@ -140,7 +140,8 @@ def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance]
     """
     path = Path(path)
     form = _form(path)
-    rows = [_row(utterance, path) for utterance in utterances]
+    place = _Place(path)
+    rows = [_row(utterance, place) for utterance in utterances]
     # In the same folder, so that the rename that makes it appear stays within one file system.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -170,19 +171,38 @@ def _form(path: Path) -> Literal["csv", "jsonl"]:
 # Writing
 
 
-def _row(utterance: Utterance, manifest: Path) -> dict[str, str | float]:
+class _Place:
+    """Where a manifest lies, to name recordings from there."""
+
+    def __init__(self, manifest: Path) -> None:
+        self._manifest = manifest
+        # Recordings share folders, and following a folder's links takes longer than all else about a row.
+        self._prefixes: dict[Path, str] = {}
+
+    def name(self, audio: Path) -> str:
+        """The path of a recording relative to the manifest's folder, with forward slashes."""
+        folder = audio.parent
+        if folder not in self._prefixes:
+            self._prefixes[folder] = self._prefix(folder)
+        return self._prefixes[folder] + audio.name
+
+    def _prefix(self, folder: Path) -> str:
+        try:
+            # "..", from a folder behind a link, leads to where the link points: name both folders as they really are.
+            relative = os.path.relpath(os.path.realpath(folder), os.path.realpath(self._manifest.parent))
+        except ValueError as error:
+            raise DataError(f"'{folder}' cannot be named relative to '{self._manifest}': {error}.") from None
+        return "" if relative == os.curdir else f"{Path(relative).as_posix()}/"
+
+
+def _row(utterance: Utterance, place: _Place) -> dict[str, str | float]:
     """What is known of an utterance, in the order of COLUMNS and then of its extra columns."""
     hidden = [name for name in utterance.extra if name in COLUMNS or name == _META]
     if hidden:
         raise UsageError(f"An extra column cannot be called {', '.join(hidden)}: in a manifest that has a meaning.")
     values: dict[str, str | float | None] = {name: getattr(utterance, name) for name in COLUMNS}
     if utterance.audio is not None:
-        try:
-            # "..", from a folder behind a link, leads to where the link points: name both folders as they really are.
-            audio = Path(os.path.realpath(utterance.audio.parent), utterance.audio.name)
-            values["audio"] = Path(os.path.relpath(audio, os.path.realpath(manifest.parent))).as_posix()
-        except ValueError as error:
-            raise DataError(f"'{utterance.audio}' cannot be named relative to '{manifest}': {error}.") from None
+        values["audio"] = place.name(utterance.audio)
     return {name: value for name, value in (*values.items(), *utterance.extra.items()) if value not in (None, "")}
 
 

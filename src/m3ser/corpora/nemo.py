@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.folders import find_file
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 
@@ -40,6 +40,8 @@ INFO = CorpusInfo(
     utterances=4481,
     speakers=9,
     layout="samples/WR0_surprised_64.wav",
+    access="huggingface.co/datasets/amu-cai/nEMO",
+    counts={"anger": 749, "fear": 736, "happiness": 749, "neutral": 809, "sadness": 769, "surprised": 669},
     notes=("The words are in data.tsv only: without it the sentences are told apart but not known.",),
 )
 
@@ -63,7 +65,7 @@ _SPEAKERS = {
 _TABLES = (("data.tsv", "file_id", "raw_text", "\t"), ("manifest.csv", "file", "text", ","))
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+def read(folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
     """Read a copy of nEMO; the words come from ``data.tsv`` (or a ``manifest.csv``) in it.
 
     Raises:
@@ -74,7 +76,7 @@ def read(folder: str | os.PathLike[str]) -> Corpus:
     def describe(name: re.Match[str]) -> Clip | str:
         return _describe(name, sentences)
 
-    corpus = read_recordings(folder, INFO, names=_NAME, describe=describe, missing=_missing)
+    corpus = read_recordings(folder, INFO, names=_NAME, describe=describe, missing=_missing, progress=progress)
     wordless = sum(utterance.text is None for utterance in corpus.utterances)
     if not wordless:
         return corpus

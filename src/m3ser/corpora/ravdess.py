@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection
 from itertools import product
 
-from m3ser.corpora.corpus import Corpus, CorpusInfo
+from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 
 __all__ = ["INFO", "read"]
@@ -41,6 +41,17 @@ INFO = CorpusInfo(
     utterances=1440,
     speakers=24,
     layout="Actor_12/03-01-06-02-02-01-12.wav",
+    access="zenodo.org/records/1188976",
+    counts={
+        "neutral": 96,
+        "calm": 192,
+        "happy": 192,
+        "sad": 192,
+        "angry": 192,
+        "fearful": 192,
+        "disgust": 192,
+        "surprised": 192,
+    },
     notes=(
         "03-01-03-01-02-01-07 and 03-01-03-01-02-02-07 are byte-identical in the published corpus.",
         "The neutral emotion exists at normal intensity only.",
@@ -56,13 +67,13 @@ _REPETITIONS = ("01", "02")
 _ACTORS = tuple(f"{actor:02}" for actor in range(1, 25))
 
 
-def read(folder: str | os.PathLike[str]) -> Corpus:
+def read(folder: str | os.PathLike[str], *, progress: Progress | None = None) -> Corpus:
     """Read a copy of the speech part of RAVDESS; song and video in the same folder are left out.
 
     Raises:
         DataError: no recording below `folder` is named like ``03-01-06-02-02-01-12.wav``.
     """
-    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing)
+    return read_recordings(folder, INFO, names=_NAME, describe=_describe, missing=_missing, progress=progress)
 
 
 def _describe(name: re.Match[str]) -> Clip | str:

@@ -1,0 +1,21 @@
+"""``m3ser corpora``: from a folder of recordings to a split that can be trusted, one file a verb."""
+
+from __future__ import annotations
+
+import typer
+
+from m3ser.cli.corpora.import_verb import import_corpus
+from m3ser.cli.corpora.list_verb import list_corpora
+
+__all__ = ["corpora"]
+
+corpora = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@corpora.callback()
+def _corpora() -> None:
+    """Corpora: read, check, split, audit, pair."""
+
+
+corpora.command("list")(list_corpora)
+corpora.command("import")(import_corpus)
