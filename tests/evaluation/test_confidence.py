@@ -43,7 +43,7 @@ def test_each_resample_is_scored_as_the_metrics_score_it() -> None:
     truth[truth == 3] = 0  # predicted, never true
     counts = confidence._confusion_per_speaker(truth, predictions, who)
     drawn = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), 50)
-    scores = confidence._scores(np.tensordot(drawn.astype(float), counts, axes=1))
+    scores = confidence.scores_of(np.tensordot(drawn.astype(float), counts, axes=1))
     for index, times in enumerate(drawn):
         rows = np.repeat(np.arange(len(who)), times[who])
         assert scores["unweighted_accuracy"][index] == pytest.approx(

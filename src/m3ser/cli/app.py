@@ -17,6 +17,8 @@ import typer
 from typer.core import TyperGroup
 
 from m3ser import __version__
+from m3ser.cli.compare import compare
+from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
 from m3ser.cli.demo import demo
 from m3ser.cli.models_verb import models
@@ -94,6 +96,8 @@ app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")
 app.command()(train)
+app.command()(compare)
+app.command()(complexity)
 
 
 def _print_version(wanted: bool) -> None:

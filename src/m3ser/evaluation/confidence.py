@@ -83,7 +83,7 @@ def speaker_bootstrap(
     for first in range(0, resamples, rows := max(1, _DRAWS_AT_ONCE // len(names))):
         drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), min(rows, resamples - first))
         pooled = np.tensordot(drawn.astype(np.float64), counts, axes=1)
-        for name, values in _scores(pooled).items():
+        for name, values in scores_of(pooled).items():
             scores.setdefault(name, []).append(values)
     tails = [(1 - level) / 2, (1 + level) / 2]
     ends = {name: np.quantile(np.concatenate(values), tails) for name, values in scores.items()}
@@ -102,7 +102,7 @@ def _confusion_per_speaker(
     return counts
 
 
-def _scores(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def scores_of(confusion: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """The scores of many confusion matrices (resamples, classes, classes), each (resamples,)."""
     right = np.diagonal(confusion, axis1=1, axis2=2)
     said, guessed = confusion.sum(axis=2), confusion.sum(axis=1)
