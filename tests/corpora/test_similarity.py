@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3ser.corpora.similarity import near_duplicates, words_of
+from m3ser.corpora.similarity import group_near_duplicates, near_duplicates, words_of
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,23 @@ def test_short_texts_are_passed_over() -> None:
     texts = [words_of("I really don't know."), words_of("I REALLY don't know!")]
     assert list(near_duplicates(texts, "ab")) == [(0, 1, 1.0)]
     assert list(near_duplicates(texts, "aa")) == []
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcdefghij"), max_size=9), max_size=12),
+    st.sampled_from([0.5, 0.7, 1.0]),
+)
+def test_groups_are_what_pairs_connect(texts, threshold) -> None:
+    labels = group_near_duplicates(texts, threshold=threshold)
+    expected = list(range(len(texts)))
+    for _ in texts:  # as often as the longest chain may need
+        for i, j, _ in near_duplicates(texts, range(len(texts)), threshold=threshold):
+            expected[i] = expected[j] = min(expected[i], expected[j])
+    assert labels == expected
+
+
+def test_chains_are_one_group() -> None:
+    texts = ["abcdefghij", "abcdefghik", "abcdefghlk"]
+    assert group_near_duplicates([list(text) for text in texts], threshold=0.8) == [0, 0, 0]
+    assert jaccard(list(texts[0]), list(texts[2])) < 0.8
+    assert group_near_duplicates([list("abc"), list("abc")]) == [0, 1]

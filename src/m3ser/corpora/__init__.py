@@ -12,6 +12,8 @@ From folders to a training manifest::
 """
 
 from m3ser.corpora.corpus import Corpus, CorpusInfo, LabelledReader, Progress, Reader
+from m3ser.corpora.fold_columns import read_folds, split_comment, with_fold_columns
+from m3ser.corpora.folds import Fold, PartSummary, Split, make_split, supported_protocols
 from m3ser.corpora.labelled_folder import read_labelled_folder
 from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit
 from m3ser.corpora.manifest import (
@@ -25,6 +27,7 @@ from m3ser.corpora.manifest import (
     write_manifest,
 )
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
+from m3ser.corpora.pool import identities
 from m3ser.corpora.registry import READERS, get_reader, read_corpus
 from m3ser.corpora.splits import split_by_speaker
 
@@ -38,21 +41,30 @@ __all__ = [
     "Corpus",
     "CorpusInfo",
     "Fault",
+    "Fold",
     "LabelledReader",
     "Manifest",
     "Overlap",
     "PairedCorpus",
+    "PartSummary",
     "Progress",
     "Reader",
+    "Split",
     "audit",
     "disjoint_sentences",
     "get_reader",
+    "identities",
+    "make_split",
     "manifest_faults",
     "pair",
     "read_corpus",
+    "read_folds",
     "read_labelled_folder",
     "read_manifest",
     "split_by_speaker",
+    "split_comment",
     "stream_manifest",
+    "supported_protocols",
+    "with_fold_columns",
     "write_manifest",
 ]

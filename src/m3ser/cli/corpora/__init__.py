@@ -6,6 +6,7 @@ import typer
 
 from m3ser.cli.corpora.import_verb import import_corpus
 from m3ser.cli.corpora.list_verb import list_corpora
+from m3ser.cli.corpora.split_verb import split
 
 __all__ = ["corpora"]
 
@@ -19,3 +20,4 @@ def _corpora() -> None:
 
 corpora.command("list")(list_corpora)
 corpora.command("import")(import_corpus)
+corpora.command("split")(split)
