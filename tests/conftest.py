@@ -46,7 +46,7 @@ def demo_rows(demo_clips: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def iemocap_tree(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Writes a made-up IEMOCAP: iemocap_tree(sessions=2) has .root and .turns; see iemocap_tree.write_iemocap."""
     from iemocap_tree import write_iemocap

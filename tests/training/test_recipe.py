@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from m3ser.errors import RecipeError
 from m3ser.training import load_recipe
-from m3ser.training.recipe import resolve_source
+from m3ser.training.recipe_file import resolve_source
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_settings_override_keys_of_parts(starter: Path) -> None:
     [
         ("training.epoch=2", r"unknown key 'training.epoch' \(known: .*epochs"),
         ("trainings.epochs=2", r"unknown key 'trainings' \(known: .*training"),
-        ("audio_encoder.layers=3", r"unknown key 'audio_encoder.whisper.layers' \(known: .*layer"),
+        ("audio_encoder.layers=3", r"unknown key 'audio_encoder.layers' \(known: .*layer"),
         ("training.epochs=many", r"training.epochs: Input should be a valid integer"),
         ("training.state_dropout=1.5", r"training.state_dropout: Input should be less than 1"),
         ("training.epochs", r"expected KEY=VALUE"),

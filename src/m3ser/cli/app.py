@@ -20,6 +20,7 @@ from m3ser import __version__
 from m3ser.cli.compare import compare
 from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
+from m3ser.cli.crossval import crossval
 from m3ser.cli.demo import demo
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
@@ -96,6 +97,7 @@ app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")
 app.command()(train)
+app.command()(crossval)
 app.command()(compare)
 app.command()(complexity)
 

@@ -1,10 +1,13 @@
-"""``m3ser train``: from a recipe to a bundle that ``m3ser predict --model`` can use."""
+"""``m3ser train``: from a recipe to a run folder, and to a bundle that ``m3ser predict --model`` can use."""
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -16,11 +19,12 @@ __all__ = ["train"]
 
 def train(
     recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML); see recipes/.", show_default=False)
+        str,
+        typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the name of one in recipes/.", show_default=False),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="FOLDER", help="Where everything goes; the bundle goes to FOLDER/bundle."),
+        typer.Option("--out", metavar="FOLDER", help="Where the run goes, and the bundle, if any (FOLDER/bundle)."),
     ],
     settings: Annotated[
         list[str] | None,
@@ -28,50 +32,87 @@ def train(
             "--set", metavar="KEY=VALUE", show_default=False, help="Override a key of the recipe (training.epochs=2)."
         ),
     ] = None,
+    fold: Annotated[
+        int, typer.Option("--fold", metavar="N", min=1, help="Which fold of the protocol to train and judge.")
+    ] = 1,
     cache: Annotated[
         Path,
         typer.Option("--cache", metavar="FOLDER", help="Where the frozen encoders' states are kept between trainings."),
     ] = Path(".cache/states"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch in FOLDER, if any.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in FOLDER, if any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the test scores as one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says.
 
-    It is judged on unseen speakers and written as a bundle. The frozen encoders run once over every recording and
-    sentence; their states are kept in --cache. The epoch is chosen on validation speakers; the scores are those of the
-    exported bundle on test speakers. Needs the train extra.
+    One fold of the recipe's protocol is trained, the epoch chosen on validation speakers, and the test part judged. The
+    frozen encoders run once over every recording and sentence; their states are kept in --cache. A recipe with a bundle
+    part also makes a bundle, and the scores are then those of the exported graphs. Needs the train extra.
     """
+    run = _research_wing()
+    plan = run.load_recipe(recipe, settings or ())
+    command = _command(recipe, settings or ())
+    with run.quiet_libraries():
+        prepared = run.prepare(plan.data)
+        trained = run.train(plan, prepared, out, fold=fold, cache=cache, resume=resume)
+        if os.environ.get("RANK", "0") != "0":
+            return  # one of several processes that train together: the first one speaks for all
+        if plan.bundle is not None:
+            judged = run.bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
+    if plan.bundle is None:
+        _report(trained, as_json=as_json)
+    elif as_json:
+        scores = {name: getattr(judged.scores, name).to_dict() for name in ("audio", "text", "both")}
+        json_line({"bundle": str(judged.bundle.folder), "scores": scores, "flip_rate": judged.scores.flip_rate})
+    else:
+        _report_bundle(judged)
+
+
+def _research_wing() -> Any:
+    """What this verb needs of :mod:`m3ser.training`, imported only now: it takes seconds."""
     try:
+        from m3ser.training import load_recipe
         from m3ser.training.bundling import bundle_trained
+        from m3ser.training.corpus import prepare
         from m3ser.training.progress import quiet_libraries
-        from m3ser.training.recipe import load_recipe
         from m3ser.training.run import train as run_training
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == "m3ser":
             raise
         raise MissingExtraError("Training", "train") from error
-
-    plan = load_recipe(recipe, settings or ())
-    given = " ".join(
-        f"--set {shlex.quote(setting)}" for setting in settings or () if not setting.startswith("data.root")
+    return SimpleNamespace(
+        load_recipe=load_recipe,
+        bundle_trained=bundle_trained,
+        prepare=prepare,
+        quiet_libraries=quiet_libraries,
+        train=run_training,
     )
-    shown = recipe.name if recipe.is_absolute() else recipe  # a card names no path of the machine it was made on
-    command = f"m3ser train {shown} --out FOLDER --set data.root=DATA {given}".rstrip()
-    with quiet_libraries():
-        trained = run_training(plan, out, cache=cache, resume=resume)
-        judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
+
+
+def _command(recipe: str, settings: Sequence[str]) -> str:
+    """What makes the model again, for its card; it names no path of the machine that it was made on."""
+    given = " ".join(f"--set {shlex.quote(setting)}" for setting in settings if not setting.startswith("data.root"))
+    shown = Path(recipe).name if Path(recipe).is_absolute() else recipe
+    return f"m3ser train {shown} --out FOLDER --set data.root=DATA {given}".rstrip()
+
+
+def _report(trained: Any, *, as_json: bool) -> None:
     if as_json:
-        scores = {name: getattr(judged.scores, name).to_dict() for name in ("audio", "text", "both")}
-        json_line({"bundle": str(judged.bundle.folder), "scores": scores, "flip_rate": judged.scores.flip_rate})
+        json_line({"run": str(trained.folder), **trained.scores})
         return
-    for title, one in (
-        ("the voice alone", judged.scores.audio),
-        ("the words alone", judged.scores.text),
-        ("both, paired (semi-synthetic)", judged.scores.both),
-    ):
-        typer.echo(f"\n{title}\n\n{one.to_markdown()}")
+    for condition in dict.fromkeys(trained.predictions.conditions):
+        table = trained.predictions.where(condition=condition).evaluate().to_markdown()
+        typer.echo(f"\n{_TITLES[condition]}\n\n{table}")
+    complain(f"the run is in {trained.folder}.")
+
+
+def _report_bundle(judged: Any) -> None:
+    for name in ("audio", "text", "both"):
+        typer.echo(f"\n{_TITLES[name]}\n\n{getattr(judged.scores, name).to_markdown()}")
     if judged.scores.flip_rate is not None:
         typer.echo(
             f"\nConflicting words turn {judged.scores.flip_rate:.1%} of the voice's right answers into wrong ones."
         )
     complain(f"the bundle is in {judged.bundle.folder}; try m3ser predict --model {judged.bundle.folder} RECORDING")
+
+
+_TITLES = {"audio": "the voice alone", "text": "the words alone", "both": "voice and words"}

@@ -48,7 +48,23 @@ class FusionModel(CheckedModel):
     config: FusionConfig
     modalities: tuple[str, ...] = ("text", "audio")
     """What the graph looks at."""
+    audio_mean: Tensor
+    audio_deviation: Tensor
     main_input_name = "audio"
+
+    def __init__(self, config: FusionConfig) -> None:
+        super().__init__(config)
+        if config.audio_scaled:
+            self.scale_audio(torch.zeros(config.audio_dim), torch.ones(config.audio_dim))
+
+    def scale_audio(self, mean: Tensor, deviation: Tensor) -> None:
+        """From now on, read audio states as (x - mean) / deviation, both (audio_dim,); they are saved with the weights.
+
+        For states whose features differ in scale by orders of magnitude. No published system does this.
+        """
+        self.config.audio_scaled = True
+        self.register_buffer("audio_mean", mean)
+        self.register_buffer("audio_deviation", deviation)
 
     @abstractmethod
     def classify(
@@ -124,6 +140,8 @@ class FusionModel(CheckedModel):
                 mask = states.new_ones(states.shape[:2], dtype=torch.bool)
             if eager:
                 _check_shapes(name, modality, states, mask, dims[modality])
+            if modality == "audio" and self.config.audio_scaled:
+                states = (states - self.audio_mean) / self.audio_deviation
             found[modality] = MaskedStates(states, mask).zeroed()
         if not found:
             raise UsageError(f"{name} looks at {' and '.join(self.modalities)}; this batch has none of it.")

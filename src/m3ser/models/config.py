@@ -56,6 +56,7 @@ class FusionConfig(CheckedConfig):
         system: the published system's name ("3m-ser-ln"), one of :func:`m3ser.models.names`.
         text_dim: features per text state.
         audio_dim: features per audio state.
+        audio_scaled: whether the weights hold a scale for audio states (:meth:`m3ser.models.FusionModel.scale_audio`).
         kwargs: see :class:`CheckedConfig`.
 
     Raises:
@@ -67,8 +68,17 @@ class FusionConfig(CheckedConfig):
     systems: ClassVar[tuple[str, ...]] = ()
     """The systems that this class configures."""
 
-    def __init__(self, *, system: str | None = None, text_dim: int = 768, audio_dim: int = 128, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        system: str | None = None,
+        text_dim: int = 768,
+        audio_dim: int = 128,
+        audio_scaled: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.audio_scaled = bool(audio_scaled)
         self.system = next(iter(self.systems), "") if system is None else system
         if system is not None and system not in self.systems:
             raise UsageError(f"{type(self).__name__} configures {', '.join(self.systems)}, not '{system}'.")

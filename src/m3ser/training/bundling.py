@@ -18,12 +18,18 @@ from m3ser.audio import FRONT_ENDS
 from m3ser.batching import length_batches
 from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, write_bundle
 from m3ser.corpora import get_reader
+from m3ser.encoders import AudioEncoder, TextEncoder
+from m3ser.errors import RecipeError
+from m3ser.text import Tokens
 from m3ser.training.card import model_card
+from m3ser.training.encoding import Material
+from m3ser.training.examples import Collator, Example
 from m3ser.training.export import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
-from m3ser.training.pairs import Collator, Pair
-from m3ser.training.run import Trained, conditions
-from m3ser.training.scoring import Logits, Scores, fit_temperatures, score
-from m3ser.training.states import StateTable, encode_audio, encode_texts
+from m3ser.training.judging import Logits
+from m3ser.training.recipe import BundleRecipe, PairedRecipe
+from m3ser.training.run import Trained
+from m3ser.training.scoring import Scores, conditions, fit_bundle_temperatures, score
+from m3ser.training.states import Recording, encode_audio, encode_texts
 
 __all__ = ["Judged", "bundle_trained"]
 
@@ -69,46 +75,47 @@ def bundle_trained(
         BundleError: the folder is taken, or cannot be written.
     """
     recipe = trained.recipe
-    graphs = _graphs(trained, int8=recipe.bundle.precision == "int8-weights")
-    scheme = recipe.data.emotion_scheme
-    parts = {
-        part: conditions((u for u in trained.corpus.utterances if u.split == part), scheme)
-        for part in ("validation", "test")
-    }
+    data, about = recipe.data, recipe.bundle
+    assert isinstance(data, PairedRecipe)
+    assert isinstance(about, BundleRecipe)
+    audio_encoder, text_encoder, _, tokenizer_file = _complete(trained)
+    graphs = _graphs(trained, int8=about.precision == "int8-weights")
+    scheme = data.emotion_scheme
+    parts = {part: conditions(*trained.part(part), scheme) for part in ("validation", "test")}
     exported = _exported_logits(trained, graphs, Path(cache))
-    temperature = _readable(fit_temperatures(parts["validation"], exported))
+    temperature = _readable(fit_bundle_temperatures(parts["validation"], exported))
     scores = score(parts["test"], exported, temperature=temperature, labels=scheme.classes)
     before = score(
         parts["test"],
-        _logits(_run(graphs[_FUSION]), trained.voices, trained.sentences, trained),
+        _logits(_run(graphs[_FUSION]), trained.material, len(scheme.classes)),
         temperature=temperature,
         labels=scheme.classes,
     )
-    infos = [get_reader(name).INFO for name in (*recipe.data.voices, *recipe.data.sentences)]
+    infos = [get_reader(name).INFO for name in (*data.voices, *data.sentences)]
     manifest = Manifest(
         name=recipe.name,
-        version=recipe.bundle.version,
-        description=recipe.bundle.description,
+        version=about.version,
+        description=about.description,
         architecture=recipe.model.system,
         scheme=scheme.name,
         labels=scheme.classes,
         temperature=temperature,
         audio=AudioPart(
             graph=_AUDIO,
-            front_end=trained.encoders.audio.front_end,
-            dim=trained.encoders.audio.dim,
+            front_end=audio_encoder.front_end,
+            dim=audio_encoder.dim,
             max_seconds=_WINDOW_SECONDS,
         ),
         text=TextPart(
             graph=_TEXT,
             tokenizer=_TOKENIZER,
             max_tokens=recipe.training.max_tokens,
-            dim=trained.encoders.text.dim,
-            language=recipe.bundle.language,
+            dim=text_encoder.dim,
+            language=about.language,
         ),
         fusion=FusionPart(graph=_FUSION),
-        precision=recipe.bundle.precision,
-        licence=recipe.bundle.licence,
+        precision=about.precision,
+        licence=about.licence,
         data=tuple(f"{info.title} ({info.licence})" for info in infos),
         scores={
             name: {"ua": round(one.unweighted_accuracy, 4), "wa": round(one.weighted_accuracy, 4)}
@@ -116,19 +123,31 @@ def bundle_trained(
         },
         created_by={name: importlib.metadata.version(name) for name in ("m3ser", "torch", "transformers", "onnx")},
     )
-    card = model_card(manifest, scores, before, comment=trained.corpus.comment, infos=infos, command=command)
+    card = model_card(manifest, scores, before, comment=trained.comment, infos=infos, command=command)
     files: dict[str, Path | bytes] = {
         **{name: graph.SerializeToString() for name, graph in graphs.items()},
-        _TOKENIZER: trained.encoders.tokenizer_file,
+        _TOKENIZER: tokenizer_file,
         _CARD: card.encode(),
     }
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), scores, before)
 
 
+def _complete(trained: Trained) -> tuple[AudioEncoder, TextEncoder, Tokens, Path]:
+    """The parts of both encoders; a bundle that lacks one is not made.
+
+    Raises:
+        RecipeError: the model looks at one modality alone.
+    """
+    found = trained.encoders
+    if found.audio is None or found.text is None or found.tokens is None or found.tokenizer_file is None:
+        raise RecipeError(f"'{trained.recipe.model.system}' looks at one modality; a bundle holds encoders for two.")
+    return found.audio, found.text, found.tokens, found.tokenizer_file
+
+
 def _graphs(trained: Trained, *, int8: bool) -> dict[str, onnx.ModelProto]:
-    encoders = trained.encoders
-    audio = export_audio_encoder(encoders.audio, FRONT_ENDS[encoders.audio.front_end].feature_shape)
-    text = export_text_encoder(encoders.text)
+    audio_encoder, text_encoder, *_ = _complete(trained)
+    audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
+    text = export_text_encoder(text_encoder)
     if int8:
         audio, text = store_as_int8(audio), store_as_int8(text)
     return {_AUDIO: audio, _TEXT: text, _FUSION: export_fusion(trained.fusion)}
@@ -136,8 +155,9 @@ def _graphs(trained: Trained, *, int8: bool) -> dict[str, onnx.ModelProto]:
 
 def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], cache: Path) -> Logits:
     """The whole exported model on the recordings and sentences of validation and test."""
-    judged = [u for u in trained.corpus.utterances if u.split in ("validation", "test")]
+    judged = [u for u in trained.utterances if u.split in ("validation", "test")]
     audio, text = _run(graphs[_AUDIO]), _run(graphs[_TEXT])
+    audio_encoder, text_encoder, tokens, _ = _complete(trained)
 
     def encode_text(ids: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         return text(ids, mask)[0], mask
@@ -147,33 +167,33 @@ def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], ca
         return states, states_mask
 
     voices = encode_audio(
-        [u.audio for u in judged if u.audio is not None],
+        sorted({Recording(u.audio, u.start, u.end) for u in judged if u.audio is not None}, key=str),
         encode_voice,
-        front_end=trained.encoders.audio.front_end,
-        dim=trained.encoders.audio.dim,
+        front_end=audio_encoder.front_end,
+        max_frames=audio_encoder.max_frames,
+        dim=audio_encoder.dim,
         fingerprint=_digest(graphs[_AUDIO]),
         cache=cache,
     )
     sentences = encode_texts(
         [u.text for u in judged if u.text is not None],
         encode_text,
-        tokens=trained.encoders.tokens,
-        dim=trained.encoders.text.dim,
+        tokens=tokens,
+        dim=text_encoder.dim,
         fingerprint=_digest(graphs[_TEXT]),
         cache=cache,
     )
-    return _logits(_run(graphs[_FUSION]), voices, sentences, trained)
+    material = Material(voices, sentences, trained.material.nothing)
+    return _logits(_run(graphs[_FUSION]), material, len(trained.fusion.config.labels))
 
 
-def _logits(fusion: Any, voices: StateTable, sentences: StateTable, trained: Trained) -> Logits:
-    def logits(pairs: Sequence[Pair]) -> NDArray[np.float32]:
-        heard = voices.loaded(sorted({p.audio for p in pairs if p.audio is not None}))
-        read = sentences.loaded(sorted({p.text for p in pairs if p.text is not None}))
-        collate = Collator(heard, read, audio_dim=trained.encoders.audio.dim, text_dim=trained.encoders.text.dim)
-        lengths = [1 if p.text is None else len(read[p.text]) for p in pairs]
-        found = np.empty((len(pairs), len(trained.fusion.config.labels)), np.float32)
+def _logits(fusion: Any, material: Material, classes: int) -> Logits:
+    def logits(examples: Sequence[Example]) -> NDArray[np.float32]:
+        collate = Collator(material.audio, material.text, nothing=material.nothing)
+        lengths = [material.length(one) for one in examples]
+        found = np.empty((len(examples), classes), np.float32)
         for batch in length_batches(lengths, budget=_PAIR_BUDGET):
-            inputs = collate([pairs[i] for i in batch])
+            inputs = collate([examples[i] for i in batch])
             arrays = (inputs[name].numpy() for name in ("text", "text_mask", "audio", "audio_mask"))
             found[batch] = fusion(*arrays)[0]
         return found

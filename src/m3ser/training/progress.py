@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,32 +13,43 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-__all__ = ["TrainingProgress", "console", "quiet_libraries"]
+__all__ = ["TrainingProgress", "quiet_libraries", "waiting"]
 
 
-def console() -> Console:
-    """Where progress is shown."""
-    return Console(stderr=True)
+def waiting() -> Progress:
+    """A bar on stderr for as long as something is being computed."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 class TrainingProgress(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """A bar over all steps with the validation UA of the last epoch, and a line per epoch."""
+    """A bar over all steps with the current UA, and a line per epoch.
 
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console(),
-            transient=True,
-        )
+    Args:
+        title: what is being trained.
+        metric: the score that the best epoch is chosen by ("both_ua"), which ends an epoch's line.
+        judged_on: the part that it is measured on.
+    """
+
+    def __init__(self, title: str, *, metric: str, judged_on: str) -> None:
+        self._title = title
+        self._main = metric.removesuffix("_ua")
+        self._judged_on = judged_on
+        self._progress = waiting()
+        # Of several processes that train together, the first one shows it for all.
+        self._progress.disable = os.environ.get("RANK", "0") != "0"
         self._task: TaskID | None = None
         self._found: dict[str, float] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Show the bar, at the step a resumed training begins with."""
-        self._task = self._progress.add_task("Training", total=state.max_steps, completed=state.global_step)
+        self._task = self._progress.add_task(self._title, total=state.max_steps, completed=state.global_step)
         self._progress.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -50,11 +62,13 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc,unused-ignore]
         self._found.update(
             {name.split("_")[1]: value for name, value in (metrics or {}).items() if name.endswith("_ua")}
         )
-        if "both" not in self._found or self._task is None:
+        if self._main not in self._found or self._task is None:
             return
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self._found.items())
-        self._progress.console.print(f"epoch {state.epoch or 0:g}: validation UA {shown}", highlight=False)
-        self._progress.update(self._task, description=f"Training (UA {self._found['both']:.3f})")
+        line = f"{self._title}, epoch {state.epoch or 0:.0f}: {self._judged_on} UA {shown}"
+        if not self._progress.disable:
+            self._progress.console.print(line, highlight=False, markup=False)
+        self._progress.update(self._task, description=f"{self._title} (UA {self._found[self._main]:.3f})")
         self._found = {}
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002

@@ -1,105 +1,200 @@
-"""A recipe: everything that decides how a model comes out, in one YAML file.
-
-Every key is checked; an unknown one is an error that lists the known ones. ``recipes/`` holds one file per model.
-"""
+"""A recipe: everything that decides how a model comes out. :mod:`m3ser.training.recipe_file` reads one from YAML."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from m3ser.corpora import RELATIONS
 from m3ser.encoders import TextConfig, VGGishConfig, WhisperConfig
-from m3ser.errors import MissingExtraError, RecipeError
-from m3ser.schema import IEMOCAP4, EmotionScheme
+from m3ser.schema import EmotionScheme, get_scheme
 
-__all__ = ["BundleRecipe", "DataRecipe", "ModalityRecipe", "ModelRecipe", "Recipe", "TrainingRecipe", "load_recipe"]
-
-SCHEMES = {IEMOCAP4.name: IEMOCAP4}
+__all__ = [
+    "BundleRecipe",
+    "CorpusRecipe",
+    "DataRecipe",
+    "ModalityRecipe",
+    "ModelRecipe",
+    "PairedRecipe",
+    "Recipe",
+    "TrainingRecipe",
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _AudioEncoder = Annotated[WhisperConfig | VGGishConfig, Field(discriminator="kind")]
+_Protocol = Literal["paper", "random", "session", "speaker", "session+script", "official"]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataRecipe(_Part):
+class _Data(_Part):
+    """What every kind of data has.
+
+    Attributes:
+        root: folder that other paths are relative to; itself relative to where the command is run.
+        scheme: the classes, by the name of an emotion scheme.
+        seed: of the folds (and pairs), so that trainings with other seeds are judged on the same ones.
+    """
+
+    root: Path = Path()
+    scheme: str = "iemocap4"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _check_scheme(self) -> _Data:
+        try:
+            get_scheme(self.scheme)
+        except Exception as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def emotion_scheme(self) -> EmotionScheme:
+        """The scheme itself."""
+        return get_scheme(self.scheme)
+
+
+class CorpusRecipe(_Data):
+    """Labelled speech, judged by a protocol.
+
+    Attributes:
+        corpora: corpus -> its folder; more than one are put together.
+        manifest: a manifest in place of corpora.
+        protocol: how utterances are divided into folds; see :func:`m3ser.corpora.make_split`. A manifest that comes
+            with folds of its own keeps them under `official`.
+        folds: how many, where the protocol leaves that open; None: as many as it has by itself.
+        text: what the model reads: the transcripts that come with the corpus, what the speech recogniser hears, or
+            nothing.
+        max_seconds: longer utterances are left out; None: none are.
+    """
+
+    kind: Literal["corpus"] = "corpus"
+    corpora: dict[str, str] = Field(default_factory=dict)
+    manifest: Path | None = None
+    protocol: _Protocol
+    folds: int | None = Field(default=None, ge=2)
+    text: Literal["given", "transcribed", "none"] = "given"
+    max_seconds: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check_source(self) -> CorpusRecipe:
+        if bool(self.corpora) == (self.manifest is not None):
+            raise ValueError("expected either corpora or a manifest")
+        return self
+
+
+class PairedRecipe(_Data):
     """Which corpora, and how they become a paired (semi-synthetic) corpus.
 
     Attributes:
-        root: folder that the corpora's folders are relative to; relative to where the command is run.
         voices: speech corpus -> its folder.
         sentences: text corpus -> its folder.
-        scheme: the classes.
         speaker_shares: shares of each speech corpus's speakers in train, validation and test.
         shares: relation of words to voice -> share of the pairs.
         per_clip: sentences that each recording is paired with.
     """
 
-    root: Path
+    kind: Literal["paired"] = "paired"
     voices: dict[str, str] = Field(min_length=1)
     sentences: dict[str, str] = Field(min_length=1)
-    scheme: Literal["iemocap4"] = "iemocap4"
     speaker_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
     shares: dict[Literal["agree", "neutral", "conflict"], Share]
     per_clip: int = Field(default=1, ge=1)
 
     @property
-    def emotion_scheme(self) -> EmotionScheme:
-        """The scheme itself."""
-        return SCHEMES[self.scheme]
+    def protocol(self) -> str:
+        """What the audit holds the parts to."""
+        return "speaker"
+
+
+DataRecipe = Annotated[CorpusRecipe | PairedRecipe, Field(discriminator="kind")]
 
 
 class ModelRecipe(_Part):
-    """The fusion part: a system's name, and options as :func:`m3ser.models.build` takes them."""
+    """The fusion part: a system's name, and options as :func:`m3ser.models.build` takes them.
+
+    Attributes:
+        system: the system's name.
+        options: its options.
+        scale_audio: standardise the audio states by the training part's mean and deviation. For encoders whose states
+            differ in scale by orders of magnitude; the published systems take VGGish's states as they are.
+    """
 
     system: str
     options: dict[str, Any] = Field(default_factory=dict)
+    scale_audio: bool = False
 
 
 class ModalityRecipe(_Part):
-    """How often a training pair is shown without one of its halves, so that the model can do without either.
+    """How often a training utterance is shown without one of its halves, so that the model can do without either.
 
     Attributes:
-        audio_alone: share of the pairs that are shown without their words.
-        text_alone: share shown without their voice; the target is then the sentence's own emotion.
+        audio_alone: share that is shown without its words.
+        text_alone: share shown without its voice; in a paired corpus the target is then the sentence's own emotion.
     """
 
-    audio_alone: Share = 0.25
-    text_alone: Share = 0.15
+    audio_alone: Share = 0.0
+    text_alone: Share = 0.0
 
 
 class TrainingRecipe(_Part):
-    """How the fusion part is trained on the states of frozen encoders.
+    """How the parts that are not frozen are trained.
 
     Attributes:
-        epochs: passes of `pairs_per_epoch` pairs.
-        pairs_per_epoch: pairs drawn, with replacement, for one pass; None: as many as there are.
-        batch_size: pairs in a step.
-        learning_rate: of AdamW at the beginning; it falls linearly to zero.
-        weight_decay: of AdamW.
-        state_dropout: share of the audio states' features that are set to zero in a training pair (the same for all of
-            its steps), so that few voices are not learnt by heart.
-        balance: 0: every recording equally often; 1: every (corpus, emotion) equally often; between: its power.
+        epochs: passes over the training part.
+        pairs_per_epoch: utterances drawn, with replacement, for one pass; needs `balance`. None: as many as there are.
+        batch_size: utterances in a step, over all processes.
+        gradient_accumulation: steps whose gradients are added up before the weights change.
+        learning_rate: of AdamW at the beginning.
+        weight_decay: of AdamW; 0 makes it Adam.
+        schedule: the learning rate stays (constant), falls to zero (linear), or by a factor every so often (step).
+        step_epochs, step_factor: how often, and by which factor, under `step`.
+        clip_norm: gradients are scaled to at most this norm; None: never.
+        label_smoothing: share of the target that is spread over all classes.
+        class_weights: weigh the loss of a class by how rare it is in the training part.
+        balance: None: every utterance once an epoch, in random order. A number: drawn with replacement, 0: every
+            utterance equally often; 1: every (corpus, emotion) equally often; between: its power.
+        bucket_by_length: make batches of utterances of similar length, which wastes little on padding.
+        state_dropout: share of the audio states' features that are set to zero in an utterance (the same for all of its
+            steps), so that few voices are not learnt by heart. For frozen audio encoders.
         modalities: see :class:`ModalityRecipe`.
-        max_tokens: longest sentence, special tokens included.
+        max_tokens: longest text, special tokens included.
+        patience: stop after this many epochs without a better score on the validation part; None: never.
+        precision: of the arithmetic; `auto` is bfloat16 on a GPU that has it, else float32.
+        trackers: "tensorboard", "mlflow", "wandb": where else the curves go.
     """
 
     epochs: int = Field(default=10, ge=1)
     pairs_per_epoch: int | None = Field(default=None, ge=1)
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
+    schedule: Literal["constant", "linear", "step"] = "linear"
+    step_epochs: int = Field(default=30, ge=1)
+    step_factor: float = Field(default=0.1, gt=0, le=1)
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: bool = False
+    balance: Share | None = None
+    bucket_by_length: bool = False
     state_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    balance: Share = 0.0
     modalities: ModalityRecipe = ModalityRecipe()
-    max_tokens: int = Field(default=64, ge=2)
+    max_tokens: int = Field(default=128, ge=2)
+    patience: int | None = Field(default=None, ge=1)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingRecipe:
+        if self.pairs_per_epoch is not None and self.balance is None:
+            raise ValueError("pairs_per_epoch draws with replacement, and needs balance")
+        if self.bucket_by_length and self.balance is not None:
+            raise ValueError("bucket_by_length and balance exclude each other")
+        return self
 
 
 class BundleRecipe(_Part):
@@ -121,101 +216,33 @@ class BundleRecipe(_Part):
 
 
 class Recipe(_Part):
-    """A whole recipe; see the parts."""
+    """A whole recipe; see the parts.
+
+    Attributes:
+        name: of the model.
+        expected: the score that it should come to, or why that is not known.
+        seed: of the training: first weights, order, dropout.
+        data: where the utterances come from, and how they are divided.
+        audio_encoder, text_encoder: frozen or trained; None where the system does not look at that modality.
+        model, training: see there.
+        bundle: what becomes of the trained model; None: it stays a checkpoint.
+    """
 
     name: str
+    expected: str = ""
     seed: int = 0
     data: DataRecipe
-    audio_encoder: _AudioEncoder
-    text_encoder: TextConfig
+    audio_encoder: _AudioEncoder | None = None
+    text_encoder: TextConfig | None = None
     model: ModelRecipe
     training: TrainingRecipe = TrainingRecipe()
-    bundle: BundleRecipe
+    bundle: BundleRecipe | None = None
 
-
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        path: the YAML file.
-        overrides: ``key=value``, with dots into the parts (``training.epochs=2``); the value is read as YAML.
-
-    Raises:
-        RecipeError: the file cannot be read or is no YAML, a key is unknown (the message lists the known ones), or a
-            value is impossible.
-        MissingExtraError: PyYAML is not installed.
-    """
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Reading a recipe", "train") from error
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        changes = [(key, yaml.safe_load(value)) for key, value in map(_override, overrides)]
-    except OSError as error:
-        raise RecipeError(f"Recipe '{path}' cannot be read: {error.strerror or error}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"Recipe '{path}' is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise RecipeError(f"Recipe '{path}' holds a {type(content).__name__}; keys and values were expected.")
-    for key, value in changes:
-        *parents, last = key.split(".")
-        part = content
-        for parent in parents:
-            part = part.setdefault(parent, {})
-            if not isinstance(part, dict):
-                raise RecipeError(f"--set {key}: '{parent}' is a value, not a part of the recipe.")
-        part[last] = value
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"Recipe '{path}' is not possible: {'; '.join(_faults(error))}.") from error
-
-
-def resolve_source(source: str) -> str:
-    """`source` itself, or for ``package:NAME/FOLDER`` that folder of an installed Python package.
-
-    Some packages on the package index carry weights; they are found without being imported.
-
-    Raises:
-        RecipeError: the package is not installed, or has no such folder.
-    """
-    if not source.startswith("package:"):
-        return source
-    package, _, folder = source.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package)
-    places = [] if spec is None else list(spec.submodule_search_locations or ())
-    if not places:
-        raise RecipeError(f"Weights '{source}': the Python package '{package}' is not installed.")
-    found = Path(places[0]) / folder
-    if not found.is_dir():
-        raise RecipeError(f"Weights '{source}': the package '{package}' has no folder '{folder}'.")
-    return str(found)
-
-
-def _override(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"--set {text}: expected KEY=VALUE, for example training.epochs=2.")
-    return key.strip(), value
-
-
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False):
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            yield f"unknown key '{place}' (known: {', '.join(_known(fault['loc'][:-1]))})"
-        else:
-            yield f"{place}: {fault['msg']}"
-
-
-def _known(place: Sequence[str | int]) -> list[str]:
-    """The keys that the part of the recipe at `place` takes."""
-    model: Any = Recipe
-    for step in place:
-        if step in ("whisper", "vggish"):  # which kind of encoder pydantic tried
-            model = WhisperConfig if step == "whisper" else VGGishConfig
-            continue
-        annotation = model.model_fields[str(step)].annotation
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
-    return sorted(model.model_fields) if model is not None else list(RELATIONS)
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if self.bundle is not None and self.data.kind != "paired":
+            raise ValueError("a bundle is made from a paired corpus; leave out bundle, or set data.kind to paired")
+        trained = self.audio_encoder is not None and not self.audio_encoder.frozen
+        if trained and (self.model.scale_audio or self.training.state_dropout):
+            raise ValueError("scale_audio and state_dropout are for frozen audio encoders")
+        return self

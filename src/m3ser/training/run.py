@@ -1,304 +1,341 @@
-"""Train the fusion part of a model as a recipe says, from corpora to a checkpoint, with transformers' Trainer."""
+"""One training: one fold of a recipe's data, one seed; from utterances to a run folder.
+
+A run folder holds
+
+==================  ==================================================================================================
+``recipe.yaml``     the recipe, resolved
+``run.json``        versions, git revision, machine, command, seed, fold, fingerprint of the corpus, time, memory
+``split.csv``       the utterances with their parts
+``audit.json``      what the leakage audit found
+``checkpoints/``    of the Trainer, until the run is finished
+``log.json``        the Trainer's history: loss and UA of every epoch
+``model/``          the best epoch's model
+``predictions.csv`` what it says of every test utterance, under every condition
+``scores.json``     the scores, and the temperatures; written last: the run is finished
+==================  ==================================================================================================
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
-from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from accelerate import PartialState
+from torch import nn
 
 from m3ser import models
-from m3ser.corpora import PairedCorpus, write_manifest
-from m3ser.encoders import AudioEncoder, TextEncoder, build_encoder
-from m3ser.encoders.hub import find_file
-from m3ser.errors import RecipeError
-from m3ser.evaluation import unweighted_accuracy
-from m3ser.models import FusionModel
+from m3ser.corpora import write_manifest
+from m3ser.errors import CheckpointError, DataError, RecipeError, UsageError
+from m3ser.evaluation import PredictionTable, write_predictions
+from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
-from m3ser.text import Tokens, load_tokenizer
-from m3ser.training.data import prepare_pairs
-from m3ser.training.pairs import BalancedSampler, Collator, Pair, PairDataset, TrainingCollator, balanced_weights
-from m3ser.training.progress import TrainingProgress
-from m3ser.training.recipe import Recipe, resolve_source
-from m3ser.training.standardise import Standardisation
-from m3ser.training.states import StateTable, batch_encoder, encode_audio, encode_texts
+from m3ser.training.checkpoints import history_of, newest_complete
+from m3ser.training.corpus import Prepared
+from m3ser.training.encoding import Encoders, Material, load_encoders, prepare_material
+from m3ser.training.examples import example_of
+from m3ser.training.judging import (
+    Asked,
+    ask,
+    conditions_for,
+    examples_under,
+    fit_temperatures,
+    logits_of,
+    predictions,
+)
+from m3ser.training.learner import Learner
+from m3ser.training.provenance import facts, peak_memory
+from m3ser.training.recipe import Recipe
+from m3ser.training.recipe_file import load_recipe, write_recipe
+from m3ser.training.standardise import Scaled, Standardisation
+from m3ser.training.trainer import Judging, Patience, make_trainer
 
-__all__ = ["Conditions", "Encoders", "Trained", "conditions", "load_encoders", "train"]
+__all__ = ["Trained", "train", "write_whole"]
 
-Floats = NDArray[np.float32]
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Encoders:
-    """The frozen encoders of a recipe, and the tokenizer that belongs to the one for text."""
-
-    audio: AudioEncoder
-    text: TextEncoder
-    tokens: Tokens
-    tokenizer_file: Path
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """One part of a paired corpus under the conditions that a model is judged by.
-
-    Attributes:
-        audio: each recording once, without words; the target is the voice's emotion.
-        text: each sentence once, without a voice; the target is the sentence's emotion.
-        both: every pair; the target is the voice's emotion.
-        relations: of each pair in `both`, what its words are to its voice.
-        speakers: of each recording in `audio`, and of each pair in `both`.
-    """
-
-    audio: tuple[Pair, ...]
-    text: tuple[Pair, ...]
-    both: tuple[Pair, ...]
-    relations: tuple[str, ...]
-    audio_speakers: tuple[str, ...]
-    both_speakers: tuple[str, ...]
+RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
+    "recipe.yaml",
+    "run.json",
+    "split.csv",
+    "audit.json",
+    "log.json",
+    "model",
+    "predictions.csv",
+    "scores.json",
+    "checkpoints",
+)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves behind.
+    """What a training leaves behind.
 
     Attributes:
         recipe: what it was trained by.
-        corpus: the paired corpus.
-        encoders: the frozen encoders.
+        utterances: of the fold, with their parts.
+        names: what each of them is called.
+        comment: what the data say of themselves.
+        encoders: the encoders; those that are frozen are as they were.
         fusion: the trained part, for states as the encoders give them.
-        voices, sentences: the encoders' states of everything in the corpus.
-        folder: where the checkpoint is.
+        material: what the trained part reads.
+        folder: the run folder.
+        predictions: what the model says of the test part.
+        scores: what ``scores.json`` holds.
     """
 
     recipe: Recipe
-    corpus: PairedCorpus
+    utterances: tuple[Utterance, ...]
+    names: tuple[str, ...]
+    comment: str
     encoders: Encoders
     fusion: FusionModel
-    voices: StateTable
-    sentences: StateTable
+    material: Material
     folder: Path
+    predictions: PredictionTable
+    scores: Mapping[str, Any]
+
+    def part(self, name: str) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+        """The utterances of one part, and their names."""
+        return _part(self.utterances, self.names, name)
 
 
-def train(recipe: Recipe, out: str | Path, *, cache: str | Path, resume: bool = False) -> Trained:
-    """Train as `recipe` says.
+def train(
+    recipe: Recipe, prepared: Prepared, out: str | Path, *, fold: int = 1, cache: str | Path, resume: bool = False
+) -> Trained:
+    """Train one fold as `recipe` says, and judge the best epoch on its test part.
 
-    The folder `out` then holds the resolved recipe (``recipe.json``), the paired corpus (``paired.csv``), the Trainer's
-    checkpoints and log, and the model of the best epoch by UA on the validation speakers (``model/``).
+    The best epoch is chosen by UA on the validation part (under the protocol `paper`: on the test part, as published).
+    The same recipe, fold and seed give the same weights on the same machine, interrupted or not.
 
     Args:
         recipe: see :class:`~m3ser.training.recipe.Recipe`.
-        out: folder for the results.
-        cache: folder for the encoders' states; a second training finds them there.
+        prepared: the recipe's data.
+        out: the run folder.
+        fold: from 1.
+        cache: folder for the frozen encoders' states; a second training finds them there.
         resume: go on from the last checkpoint in `out`, if there is one.
 
     Raises:
-        DataError, AudioError: the corpora are not what they should be.
-        RecipeError: parts of the recipe do not fit each other.
+        DataError, AudioError: the corpora are not what they should be, or something cannot be written.
+        RecipeError: parts of the recipe do not fit each other, or the run in `out` is of another recipe.
+        UsageError: `out` holds a run, and it is not to be resumed.
     """
     out, cache = Path(out), Path(cache)
-    out.mkdir(parents=True, exist_ok=True)
-    transformers.set_seed(recipe.seed)
-    corpus = prepare_pairs(recipe.data, seed=recipe.seed)
-    write_manifest(out / "paired.csv", corpus.utterances, comment=corpus.comment)
-    (out / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    encoders = load_encoders(recipe)
+    started = time.monotonic()
+    state = PartialState(cpu=not torch.cuda.is_available())
+    utterances, names = prepared.fold(fold)
     scheme = recipe.data.emotion_scheme
+    with state.main_process_first():
+        if state.is_main_process:
+            _open(out, recipe, resume=resume)
+            audit = prepared.audited(fold)
+            (out / AUDIT).write_text(json.dumps([str(o) for o in audit.overlaps], indent=1) + "\n", encoding="utf-8")
+            write_manifest(out / SPLIT, utterances, comment=prepared.comment or f"protocol {recipe.data.protocol}")
+    encoders = load_encoders(recipe)
+    # First weights depend on the seed alone, not on what was loaded before them.
+    transformers.set_seed(recipe.seed)
     # Before the encoders run: what cannot be built should not take minutes to say so.
-    fusion = models.build(
+    fusion = _fusion(recipe, encoders, scheme)
+    with state.main_process_first():
+        material = prepare_material(
+            encoders, [example_of(u, scheme) for u in utterances], cache=cache, device=state.device
+        )
+    training = [u for u in utterances if u.split == "train"]
+    examples = [example_of(u, scheme) for u in utterances]
+    plain = material = material.in_memory(examples)
+    scale = None
+    if recipe.model.scale_audio and material.audio is not None:
+        heard = sorted(
+            {one.audio for one in (example_of(u, scheme) for u in training) if one.audio is not None}, key=str
+        )
+        scale = Standardisation.of(material.audio[one] for one in heard)
+        material = Material(Scaled(material.audio, scale), material.text, material.nothing).in_memory(examples)
+
+    model: nn.Module = fusion if encoders.all_frozen else Learner(fusion, encoders)
+    log = _train(recipe, model, material, training, utterances, fusion, out, title=f"{recipe.name} fold {fold}")
+    if scale is not None:
+        scale.fold_into(fusion)
+        material = plain
+
+    judge = _Judge(recipe, model, material, fusion, state.device)
+    table, scores = judge.judge(utterances, names, fold)
+    if state.is_main_process:
+        _save(out, fusion, encoders, model)
+        write_predictions(out / PREDICTIONS, table, comment=prepared.comment)
+        (out / LOG).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
+        facts_ = {
+            **facts(),
+            "recipe": recipe.name,
+            "seed": recipe.seed,
+            "fold": fold,
+            "fold_name": prepared.split.folds[fold - 1].name,
+            "protocol": recipe.data.protocol,
+            "corpus_fingerprint": prepared.fingerprint(),
+            "notes": list(prepared.split.notes),
+            "seconds": round(time.monotonic() - started, 1),
+            "peak_memory": peak_memory(),
+        }
+        (out / FACTS).write_text(json.dumps(facts_, indent=2) + "\n", encoding="utf-8")
+        write_whole(out / SCORES, json.dumps(scores, indent=2) + "\n")
+    state.wait_for_everyone()
+    if state.is_main_process:
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    return Trained(recipe, utterances, names, prepared.comment, encoders, fusion, material, out, table, scores)
+
+
+def _open(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make sure that the folder can be written to, and that nothing of another run is in it."""
+    known = out / RECIPE
+    if known.is_file():
+        if not resume:
+            raise UsageError(f"'{out}' already holds a run; go on with it by --resume, or name another folder.")
+        if load_recipe(known) != recipe:
+            raise RecipeError(
+                f"The run in '{out}' is of another recipe; resume it by the same one, or name another folder."
+            )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_recipe(known, recipe)
+    except OSError as error:
+        raise DataError(f"The run folder '{out}' cannot be written: {error.strerror or error}.") from error
+
+
+def _fusion(recipe: Recipe, encoders: Encoders, scheme: EmotionScheme) -> FusionModel:
+    widths = {
+        name: {} if one is None else {f"{name}_dim": one.dim}
+        for name, one in (("text", encoders.text), ("audio", encoders.audio))
+    }
+    # The width of what a system does not look at is the paper's.
+    sizes = {"text_dim": 768, "audio_dim": 128, **widths["text"], **widths["audio"]}
+    return models.build(
         recipe.model.system,
-        text_dim=encoders.text.dim,
-        audio_dim=encoders.audio.dim,
         num_labels=len(scheme.classes),
         labels=scheme.classes,
+        **sizes,
         **recipe.model.options,
     )
-    if not hasattr(fusion, "audio_linear"):
-        raise RecipeError(
-            f"model.options.fusion_dim must differ from the audio encoder's width of {encoders.audio.dim}: the scale "
-            "of the states is folded into the linear layer between the two."
-        )
-
-    voices, sentences = _states(recipe, corpus, encoders, cache)
-
-    parts = {part: [u for u in corpus.utterances if u.split == part] for part in ("train", "validation")}
-    loaded = voices.loaded(list(voices.keys))
-    scale = Standardisation.of(loaded[file] for file in sorted({str(u.audio) for u in parts["train"]}))
-    scaled = {key: scale(states) for key, states in loaded.items()}
-    words = sentences.loaded(sorted({u.text or "" for u in corpus.utterances}))
-
-    trainer = _trainer(recipe, fusion, parts, scaled, words, out)
-    checkpoints = out / "checkpoints"
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(checkpoints) if resume and checkpoints.is_dir() else None)
-    # With load_best_model_at_end the best epoch's weights are now in the model that the Trainer was given.
-    scale.fold_into(fusion)
-    fusion.train(False)
-    models.save(fusion, out / "model")
-    (out / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n", encoding="utf-8")
-    return Trained(recipe, corpus, encoders, fusion, voices, sentences, out)
 
 
-def load_encoders(recipe: Recipe) -> Encoders:
-    """Build the recipe's encoders, frozen, from wherever their weights are."""
-    audio = build_encoder({**recipe.audio_encoder.to_dict(), **_source(recipe.audio_encoder.source)})
-    text = build_encoder({**recipe.text_encoder.to_dict(), **_source(recipe.text_encoder.source)})
-    assert isinstance(audio, AudioEncoder)
-    assert isinstance(text, TextEncoder)
-    tokenizer = _tokenizer_file(resolve_source(recipe.text_encoder.source))
-    return Encoders(audio, text, load_tokenizer(tokenizer, max_tokens=recipe.training.max_tokens), tokenizer)
-
-
-def conditions(utterances: Iterable[Utterance], scheme: EmotionScheme) -> Conditions:
-    """Lay out one part of a paired corpus for judging; see :class:`Conditions`."""
-    both = [(u, _pair(u, scheme)) for u in utterances]
-    voices = {pair.audio: (u, pair) for u, pair in both}
-    texts = {pair.text: pair for _, pair in both}
-    return Conditions(
-        audio=tuple(Pair(pair.audio, None, pair.label) for _, pair in voices.values()),
-        text=tuple(Pair(None, pair.text, pair.text_label) for pair in texts.values() if pair.text_label is not None),
-        both=tuple(pair for _, pair in both),
-        relations=tuple(u.extra["relation"] for u, _ in both),
-        audio_speakers=tuple(u.speaker or "" for u, _ in voices.values()),
-        both_speakers=tuple(u.speaker or "" for u, _ in both),
-    )
-
-
-def _pair(utterance: Utterance, scheme: EmotionScheme) -> Pair:
-    label = scheme.index_of(utterance.emotion)
-    assert label is not None
-    return Pair(str(utterance.audio), utterance.text, label, scheme.index_of(utterance.extra["text_emotion"]))
-
-
-def _source(source: str | None) -> dict[str, str]:
-    return {} if source is None else {"source": resolve_source(source)}
-
-
-def _tokenizer_file(source: str) -> Path:
-    found = find_file(source, "tokenizer.json")
-    if found is None:
-        raise RecipeError(f"The text encoder '{source}' has no tokenizer.json.")
-    return found
-
-
-def _states(recipe: Recipe, corpus: PairedCorpus, encoders: Encoders, cache: Path) -> tuple[StateTable, StateTable]:
-    voices = encode_audio(
-        [u.audio for u in corpus.utterances if u.audio is not None],
-        batch_encoder(encoders.audio),
-        front_end=encoders.audio.front_end,
-        dim=encoders.audio.dim,
-        fingerprint=_fingerprint(encoders.audio, recipe.audio_encoder.to_dict()),
-        cache=cache,
-    )
-    sentences = encode_texts(
-        [u.text for u in corpus.utterances if u.text is not None],
-        batch_encoder(encoders.text),
-        tokens=encoders.tokens,
-        dim=encoders.text.dim,
-        fingerprint=_fingerprint(encoders.text, recipe.text_encoder.to_dict()),
-        cache=cache,
-    )
-    return voices, sentences
-
-
-def _fingerprint(encoder: torch.nn.Module, options: Mapping[str, Any]) -> str:
-    """What the encoder computes: its options and its weights."""
-    digest = hashlib.sha256(json.dumps(dict(options), sort_keys=True).encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
-    """The Trainer with a sampler and a training collator of ours; it judges with the plain collator."""
-
-    def __init__(self, *args: Any, sampler: BalancedSampler, judging: Collator, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._sampler = sampler
-        self._judging = judging
-
-    def _get_train_sampler(self, *_: Any) -> BalancedSampler:
-        return self._sampler
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        training, self.data_collator = self.data_collator, self._judging
-        try:
-            return super().get_eval_dataloader(eval_dataset)
-        finally:
-            self.data_collator = training
-
-
-def _trainer(
+def _train(
     recipe: Recipe,
+    model: nn.Module,
+    material: Material,
+    training: Sequence[Utterance],
+    utterances: Sequence[Utterance],
     fusion: FusionModel,
-    parts: Mapping[str, Sequence[Utterance]],
-    voices: Mapping[str, Floats],
-    words: Mapping[str, Floats],
     out: Path,
-) -> _Trainer:
-    setting = recipe.training
+    *,
+    title: str,
+) -> list[dict[str, Any]]:
+    """Train `model`, which has the best epoch's weights afterwards; returns the history."""
     scheme = recipe.data.emotion_scheme
-    widths = {"audio_dim": fusion.config.audio_dim, "text_dim": fusion.config.text_dim}
-    validation = conditions(parts["validation"], scheme)
-    count = setting.pairs_per_epoch or len(parts["train"])
-    arguments = TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        num_train_epochs=setting.epochs,
-        per_device_train_batch_size=setting.batch_size,
-        per_device_eval_batch_size=256,
-        learning_rate=setting.learning_rate,
-        weight_decay=setting.weight_decay,
-        lr_scheduler_type="linear",
+    # As published, there is nothing but the test part to choose the best epoch on.
+    part = "validation" if any(u.split == "validation" for u in utterances) else "test"
+    judged = [u for u in utterances if u.split == part]
+    conditions = conditions_for(fusion.modalities)
+    shown = {name: examples_under(name, judged, scheme) for name in conditions}
+    metric = conditions[-1]
+    if not shown[metric]:
+        raise DataError(f"Nothing in the {part} part has what '{recipe.model.system}' looks at ({metric}).")
+    trainer = make_trainer(
+        model,
+        recipe.training,
+        material,
+        training,
+        Judging({name: examples for name, examples in shown.items() if examples}, metric, part),
+        scheme,
         seed=recipe.seed,
-        data_seed=recipe.seed,
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_both_ua",
-        greater_is_better=True,
-        logging_strategy="epoch",
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to="none",
+        title=title,
+        checkpoints=out / CHECKPOINTS,
     )
-    trainer = _Trainer(
-        model=fusion,
-        args=arguments,
-        train_dataset=PairDataset([_pair(u, scheme) for u in parts["train"]]),
-        eval_dataset={
-            "audio": PairDataset(validation.audio),
-            "text": PairDataset(validation.text),
-            "both": PairDataset(validation.both),
-        },
-        data_collator=TrainingCollator(
-            voices, words, **widths, modalities=setting.modalities, state_dropout=setting.state_dropout
-        ),
-        judging=Collator(voices, words, **widths),
-        sampler=BalancedSampler(
-            balanced_weights(parts["train"], scheme, power=setting.balance), count=count, seed=recipe.seed
-        ),
-        compute_metrics=_ua,
-        callbacks=[TrainingProgress()],
+    checkpoint = newest_complete(out / CHECKPOINTS)
+    patience = recipe.training.patience
+    history = None if checkpoint is None else history_of(checkpoint)
+    done = (
+        history is not None
+        and patience is not None
+        and Patience(patience).exhausted(history["log_history"], f"eval_{metric}_ua")
     )
-    # It prints every record on standard output.
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    if done:
+        # It had stopped, and was interrupted before the rest was written: another step would be one too many.
+        assert history is not None
+        _load(model, Path(history["best_model_checkpoint"]))
+        found: list[dict[str, Any]] = history["log_history"]
+        return found
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except OSError as error:
+        raise CheckpointError(
+            f"A checkpoint in '{out}' cannot be written: {error.strerror or error}; what was written before is "
+            "kept, and --resume goes on from there."
+        ) from error
+    return list(trainer.state.log_history)
 
 
-def _ua(prediction: EvalPrediction) -> dict[str, float]:
-    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
-    return {"ua": unweighted_accuracy(prediction.label_ids, logits.argmax(axis=1))}
+def _load(model: nn.Module, checkpoint: Path) -> None:
+    from safetensors.torch import load_file
+
+    model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+
+
+class _Judge:
+    """Asks a trained model under every condition; temperatures are fitted on the validation part alone."""
+
+    def __init__(
+        self, recipe: Recipe, model: nn.Module, material: Material, fusion: FusionModel, device: torch.device
+    ) -> None:
+        self.recipe = recipe
+        self.scheme = recipe.data.emotion_scheme
+        self.conditions = conditions_for(fusion.modalities)
+        self.logits = logits_of(model, material, device=device)
+
+    def judge(
+        self, utterances: Sequence[Utterance], names: Sequence[str], fold: int
+    ) -> tuple[PredictionTable, dict[str, Any]]:
+        """The test part's predictions and their scores."""
+        temperatures = fit_temperatures(self._asked(utterances, names, "validation"), self.logits)
+        table = predictions(
+            self._asked(utterances, names, "test"),
+            self.logits,
+            labels=self.scheme.classes,
+            temperatures=temperatures,
+            fold=f"fold{fold}",
+            seed=self.recipe.seed,
+        )
+        found = {
+            condition: table.where(condition=condition).evaluate().to_dict()
+            for condition in dict.fromkeys(table.conditions)
+        }
+        return table, {"conditions": found, "temperatures": temperatures}
+
+    def _asked(self, utterances: Sequence[Utterance], names: Sequence[str], part: str) -> list[Asked]:
+        inside, called = _part(utterances, names, part)
+        return [ask(condition, inside, called, self.scheme) for condition in self.conditions]
+
+
+def _save(out: Path, fusion: FusionModel, encoders: Encoders, model: nn.Module) -> None:
+    fusion.train(False).cpu()
+    if isinstance(model, Learner):
+        whole = SpeechEmotionModel.from_parts(fusion, text_encoder=encoders.text, audio_encoder=encoders.audio)
+        models.save(whole.train(False), out / MODEL)
+    else:
+        models.save(fusion, out / MODEL)
+
+
+def _part(
+    utterances: Sequence[Utterance], names: Sequence[str], part: str
+) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+    rows = [(u, name) for u, name in zip(utterances, names, strict=True) if u.split == part]
+    return tuple(u for u, _ in rows), tuple(name for _, name in rows)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it appears whole or not at all."""
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

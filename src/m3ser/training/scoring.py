@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.bundle import Temperature
-from m3ser.evaluation import Evaluation, evaluate, fit_temperature, softmax
-from m3ser.training.pairs import Pair
-from m3ser.training.run import Conditions
+from m3ser.evaluation import Evaluation, evaluate, softmax
+from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.examples import CONDITIONS
+from m3ser.training.judging import Asked, Logits, ask, fit_temperatures
 
-__all__ = ["Logits", "Scores", "fit_temperatures", "score"]
+__all__ = ["Conditions", "Scores", "conditions", "fit_bundle_temperatures", "score"]
 
-Logits = Callable[[Sequence[Pair]], NDArray[np.float32]]
-"""Pairs to logits (pairs, classes)."""
+
+@dataclass(frozen=True)
+class Conditions:
+    """One part of a paired corpus under each condition: the voice alone, the words alone, every pair."""
+
+    audio: Asked
+    text: Asked
+    both: Asked
+
+    @property
+    def relations(self) -> NDArray[np.str_]:
+        """Of each pair in `both`, what its words are to its voice."""
+        return np.array([utterance.extra["relation"] for utterance in self.both.utterances])
+
+
+def conditions(utterances: Sequence[Utterance], names: Sequence[str], scheme: EmotionScheme) -> Conditions:
+    """Lay out one part of a paired corpus for judging."""
+    return Conditions(**{name: ask(name, utterances, names, scheme) for name in CONDITIONS})
 
 
 @dataclass(frozen=True)
@@ -24,7 +41,7 @@ class Scores:
     """A model's scores on one part of a paired (semi-synthetic) corpus.
 
     Attributes:
-        audio, text, both: as in :class:`~m3ser.training.run.Conditions`. The intervals of `text` resample sentences,
+        audio, text, both: as in :class:`Conditions`. The intervals of `text` resample sentences,
             the others speakers.
         corpora: speech corpus -> the scores on those recordings of `audio` alone.
         relations: relation of words to voice -> the scores on those pairs of `both` alone.
@@ -53,37 +70,33 @@ class Scores:
         return 1.0 - interval.high, 1.0 - interval.low
 
 
-def fit_temperatures(validation: Conditions, logits: Logits) -> Temperature:
+def fit_bundle_temperatures(validation: Conditions, logits: Logits) -> Temperature:
     """The temperatures that suit the validation part best, one for each set of modalities."""
-
-    def fitted(pairs: Sequence[Pair]) -> float:
-        return fit_temperature(logits(pairs), [pair.label for pair in pairs])
-
-    return Temperature(both=fitted(validation.both), audio=fitted(validation.audio), text=fitted(validation.text))
+    return Temperature(**fit_temperatures([validation.both, validation.audio, validation.text], logits))
 
 
 def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels: Sequence[str]) -> Scores:
     """Judge a model on one part of a paired corpus."""
-    heard = softmax(logits(part.audio), temperature=temperature.audio)
-    read = softmax(logits(part.text), temperature=temperature.text)
-    fused = softmax(logits(part.both), temperature=temperature.both)
-    truth = np.array([pair.label for pair in part.both])
-    speakers = np.array(part.both_speakers)
-    relations = np.array(part.relations)
+    heard = softmax(logits(part.audio.examples), temperature=temperature.audio)
+    read = softmax(logits(part.text.examples), temperature=temperature.text)
+    fused = softmax(logits(part.both.examples), temperature=temperature.both)
+    truth = np.array([pair.label for pair in part.both.examples])
+    speakers = np.array(part.both.speakers)
+    relations = part.relations
 
     rightly_heard = {
-        pair.audio: guess == pair.label for pair, guess in zip(part.audio, heard.argmax(axis=1), strict=True)
+        one.audio: guess == one.label for one, guess in zip(part.audio.examples, heard.argmax(axis=1), strict=True)
     }
-    voice_was_right = np.array([rightly_heard[pair.audio] for pair in part.both])
+    voice_was_right = np.array([rightly_heard[pair.audio] for pair in part.both.examples])
 
     def among(chosen: NDArray[np.bool_]) -> Evaluation:
         return evaluate(truth[chosen], fused[chosen], labels=labels, speakers=speakers[chosen])
 
     at_risk = (relations == "conflict") & voice_was_right
     # Corpora prefix their speakers' names: "emodb/11".
-    corpora = np.array([speaker.partition("/")[0] for speaker in part.audio_speakers])
-    voices = np.array([pair.label for pair in part.audio])
-    audio_speakers = np.array(part.audio_speakers)
+    corpora = np.array([speaker.partition("/")[0] for speaker in part.audio.speakers])
+    voices = np.array([one.label for one in part.audio.examples])
+    audio_speakers = np.array(part.audio.speakers)
 
     def hearing(chosen: NDArray[np.bool_]) -> Evaluation:
         return evaluate(voices[chosen], heard[chosen], labels=labels, speakers=audio_speakers[chosen])
@@ -91,7 +104,9 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
     return Scores(
         audio=hearing(np.ones(len(voices), bool)),
         corpora={str(corpus): hearing(corpora == corpus) for corpus in np.unique(corpora)},
-        text=evaluate([p.label for p in part.text], read, labels=labels, speakers=np.arange(len(part.text))),
+        text=evaluate(
+            [e.label for e in part.text.examples], read, labels=labels, speakers=np.array(part.text.speakers)
+        ),
         both=among(np.ones(len(truth), bool)),
         relations={str(relation): among(relations == relation) for relation in np.unique(relations)},
         conflict_flips=among(at_risk) if at_risk.any() else None,

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from m3ser.errors import RecipeError
 from m3ser.models import FusionModel
+from m3ser.training.examples import Sequences
 
-__all__ = ["Standardisation"]
+__all__ = ["Scaled", "Standardisation"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,23 @@ class Standardisation:
     def fold_into(self, fusion: FusionModel) -> None:
         """Change `fusion`, trained on standardised states, so that it gives the same for the states as they are.
 
-        Raises:
-            RecipeError: the model has no linear layer on its audio states.
+        Where the states go into a linear layer first, the scale becomes part of that; elsewhere it is kept beside it.
         """
         layer = getattr(fusion, "audio_linear", None)
         if not isinstance(layer, nn.Linear):
-            raise RecipeError(
-                f"{fusion.config.system} reads its audio states without a linear layer: set model.options.fusion_dim "
-                "to a width other than the audio encoder's."
-            )
+            fusion.scale_audio(torch.from_numpy(self.mean), torch.from_numpy(self.deviation))
+            return
         layer.weight.div_(torch.from_numpy(self.deviation))
         layer.bias.sub_(layer.weight @ torch.from_numpy(self.mean))
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Sequences of states, standardised when they are read."""
+
+    states: Sequences
+    scale: Standardisation
+
+    def __getitem__(self, item: Any) -> NDArray[np.float32]:
+        """The states of one item: (steps, dim)."""
+        return self.scale(self.states[item])

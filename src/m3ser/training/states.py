@@ -1,7 +1,9 @@
-"""What frozen encoders make of every recording and every sentence: computed once, kept in an Arrow cache.
+"""What does not change while a model is trained, computed once and kept in an Arrow cache.
 
-A cache entry is keyed by what it depends on: the encoder's fingerprint and the content of the items. Another encoder,
-another option or another file gives another entry; nothing is ever read that does not belong.
+For a frozen encoder that is its states; for one that is trained, the features that go into it. A cache folder holds one
+folder for each way of computing (encoder, weights, options), and in it files of some hundred items each, found by the
+items' content. Whatever was computed before a crash stays; a corpus that has grown costs what is new in it; another
+encoder, option or file never finds what does not belong to it.
 """
 
 from __future__ import annotations
@@ -9,151 +11,319 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
+from rich.progress import Progress
 
 from m3ser.audio import FRONT_ENDS, load_waveform
-from m3ser.batching import length_batches, pad
+from m3ser.batching import length_batches, pad, windows
 from m3ser.encoders import Encoder
+from m3ser.errors import DataError
 from m3ser.text import Tokens
-from m3ser.training.progress import console
+from m3ser.training.progress import waiting
 
-__all__ = ["EncodeBatch", "StateTable", "batch_encoder", "encode_audio", "encode_texts"]
+__all__ = [
+    "EncodeBatch",
+    "Recording",
+    "StateTable",
+    "batch_encoder",
+    "encode_audio",
+    "encode_texts",
+    "features_of",
+    "file_digest",
+    "token_ids",
+]
 
 Floats = NDArray[np.float32]
 EncodeBatch = Callable[[NDArray[Any], NDArray[np.bool_]], tuple[Floats, NDArray[np.bool_]]]
 """A padded batch and its mask to states and theirs: a torch encoder or an exported graph."""
 
-_FRAME_BUDGET = 6000  # frames of 10 ms in a padded batch: a minute of audio
+_LOG = getLogger(__name__)
+_FORMAT = "m3ser states 2"
+_SECONDS_BUDGET = 60.0  # of audio in a padded batch
 _TOKEN_BUDGET = 4096
-_DECODE_CHUNK = 512  # recordings whose features are in memory at once
+_CHUNK = 256  # items that are computed before they are written
+
+
+@dataclass(frozen=True, order=True)
+class Recording:
+    """A stretch of a recording: what an utterance's audio is.
+
+    Attributes:
+        path: the file.
+        start, end: in seconds; None: from its beginning, to its end.
+    """
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+
+    def waveform(self) -> Floats:
+        """(samples,) at 16 kHz.
+
+        Raises:
+            AudioError: it cannot be used.
+        """
+        return load_waveform(self.path, start=self.start or 0.0, end=self.end)
 
 
 @dataclass(frozen=True)
 class StateTable:
-    """States of many items, memory-mapped.
+    """States (or features) of many items, memory-mapped.
 
     Attributes:
-        keys: item -> its row.
-        rows: the Arrow table: "states" (flat float16) of each item.
-        dim: width of a state.
+        digests: item -> the digest of its content.
+        places: digest -> the column that holds it, and its row there.
+        shape: of one step: (dim,) for states, (96, 64) for VGGish's features.
+        dtype: as which they are handed out.
     """
 
-    keys: dict[str, int]
-    rows: datasets.Dataset
-    dim: int
+    digests: Mapping[Any, str]
+    places: Mapping[str, tuple[Any, int]]
+    shape: tuple[int, ...]
+    dtype: type[np.generic] = np.float32
 
-    def __getitem__(self, key: str) -> Floats:
-        """The states of one item: (steps, dim) float32."""
-        flat = np.asarray(self.rows[self.keys[key]]["states"], np.float32)
-        return flat.reshape(-1, self.dim)
+    def __getitem__(self, item: Any) -> NDArray[Any]:
+        """The states of one item: (steps, *shape)."""
+        column, row = self.places[self.digests[item]]
+        flat = column[row].values.to_numpy(zero_copy_only=True)
+        states: NDArray[Any] = flat.astype(self.dtype).reshape(-1, *self.shape)
+        return states
 
-    def loaded(self, keys: Sequence[str]) -> dict[str, Floats]:
+    def loaded(self, items: Sequence[Any]) -> dict[Any, NDArray[Any]]:
         """The states of several items in memory, for when they are read many times over."""
-        return {key: self[key] for key in keys}
+        return {item: self[item] for item in items}
 
 
-def batch_encoder(encoder: Encoder) -> EncodeBatch:
+def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
     """A torch encoder, called as ``encoder(padded, mask)``, as a function of arrays."""
+    encoder.to(device)
 
     def encode(padded: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         with torch.inference_mode():
-            states, states_mask = encoder(torch.from_numpy(padded), torch.from_numpy(mask))
-        return states.numpy(), states_mask.numpy()
+            states, states_mask = encoder(torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device))
+        return states.float().cpu().numpy(), states_mask.cpu().numpy()
 
     return encode
 
 
 def encode_audio(
-    files: Sequence[Path], encode: EncodeBatch, *, front_end: str, dim: int, fingerprint: str, cache: Path
+    recordings: Sequence[Recording],
+    encode: EncodeBatch,
+    *,
+    front_end: str,
+    max_frames: int | None,
+    dim: int,
+    fingerprint: str,
+    cache: Path,
 ) -> StateTable:
-    """States of recordings; the item's key is the file's path as a string.
+    """States of recordings.
 
     Args:
-        files: the recordings.
+        recordings: the recordings.
         encode: the encoder.
         front_end: name of its features in :data:`m3ser.audio.FRONT_ENDS`.
+        max_frames: the most features that the encoder takes at once; longer ones are cut into equal windows.
         dim: width of its states.
         fingerprint: what identifies the encoder and its options.
         cache: folder of the cache.
 
     Raises:
         AudioError: a recording cannot be used.
+        DataError: the cache was written by another version, or cannot be written.
     """
-    files = sorted(set(files))
-    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    features = FRONT_ENDS[front_end].features
+    budget = round(_SECONDS_BUDGET * FRONT_ENDS[front_end].frames_per_second)
 
-    def states() -> Iterator[tuple[int, Floats]]:
-        for start in track(
-            range(0, len(files), _DECODE_CHUNK), description="Encoding recordings", transient=True, console=console()
-        ):
-            chunk = files[start : start + _DECODE_CHUNK]
-            features = [FRONT_ENDS[front_end].features(load_waveform(file)) for file in chunk]
-            for index, found in _encoded(features, encode, _FRAME_BUDGET):
-                yield start + index, found
+    def compute(items: Sequence[Recording]) -> Iterator[tuple[int, Floats]]:
+        # Decoding and the front end run beside the encoder: both leave Python's lock for most of the time.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            sequences = list(pool.map(lambda item: features(item.waveform()), items))
+        pieces = [windows(sequence, longest=max_frames or max(1, len(sequence))) for sequence in sequences]
+        states: dict[int, list[Floats]] = {}
+        owners = [index for index, parts in enumerate(pieces) for _ in parts]
+        found = dict(_encoded([part for parts in pieces for part in parts], encode, budget))
+        for position, owner in enumerate(owners):
+            states.setdefault(owner, []).append(found[position])
+        for owner, parts in states.items():
+            yield owner, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    key = [front_end, fingerprint, *digests]
-    return _cached([str(file) for file in files], states, dim=dim, key=key, cache=cache)
+    key = ["audio", front_end, fingerprint]
+    store = _Store(cache, key, shape=(dim,), stored=np.float16)
+    return store.table(recordings, _recording_digests(recordings), compute, what="Encoding recordings")
+
+
+def features_of(recordings: Sequence[Recording], *, front_end: str, cache: Path) -> StateTable:
+    """The front end's features of recordings, for an encoder that is trained; errors as :func:`encode_audio`."""
+    front = FRONT_ENDS[front_end]
+
+    def compute(items: Sequence[Recording]) -> Iterator[tuple[int, Floats]]:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            yield from enumerate(pool.map(lambda item: front.features(item.waveform()), items))
+
+    store = _Store(cache, ["features", front_end], shape=tuple(front.feature_shape), stored=np.float32)
+    return store.table(recordings, _recording_digests(recordings), compute, what="Preparing recordings")
 
 
 def encode_texts(
     texts: Sequence[str], encode: EncodeBatch, *, tokens: Tokens, dim: int, fingerprint: str, cache: Path
 ) -> StateTable:
-    """States of sentences; the item's key is the sentence. Arguments as for :func:`encode_audio`."""
+    """States of texts, special tokens included; the item is the text itself. Arguments as :func:`encode_audio`."""
+
+    def compute(items: Sequence[str]) -> Iterator[tuple[int, Floats]]:
+        yield from _encoded(token_ids(items, tokens), encode, _TOKEN_BUDGET)
+
+    store = _Store(cache, ["text", fingerprint, str(tokens.max_tokens)], shape=(dim,), stored=np.float16)
     texts = sorted(set(texts))
-
-    def states() -> Iterator[tuple[int, Floats]]:
-        ids = [tokens.encode([text])[0][0] for text in texts]
-        yield from _encoded(ids, encode, _TOKEN_BUDGET, description="Encoding sentences")
-
-    key = [fingerprint, str(tokens.max_tokens), *texts]
-    return _cached(texts, states, dim=dim, key=key, cache=cache)
+    return store.table(texts, [_digest(text.encode()) for text in texts], compute, what="Encoding sentences")
 
 
-def _encoded(
-    sequences: Sequence[NDArray[Any]], encode: EncodeBatch, budget: int, *, description: str = ""
-) -> Iterator[tuple[int, Floats]]:
-    batches = length_batches([len(sequence) for sequence in sequences], budget=budget)
-    for batch in track(batches, description=description, transient=True, disable=not description, console=console()):
+def token_ids(texts: Sequence[str], tokens: Tokens) -> list[NDArray[np.int64]]:
+    """The ids of each text, special tokens included, without padding."""
+    ids, mask = tokens.encode(texts)
+    return [row[real] for row, real in zip(ids, mask, strict=True)]
+
+
+class _Store:
+    """The folder of one way of computing."""
+
+    def __init__(self, cache: Path, key: Sequence[str], *, shape: tuple[int, ...], stored: type[np.generic]) -> None:
+        self.shape = shape
+        self.type = pa.list_(pa.from_numpy_dtype(stored))
+        self.stored = stored
+        _check_format(cache)
+        self.folder = cache / _digest(json.dumps([_FORMAT, list(shape), *key]).encode())[:32]
+
+    def table(
+        self,
+        items: Sequence[Any],
+        digests: Sequence[str],
+        compute: Callable[[Sequence[Any]], Iterator[tuple[int, NDArray[Any]]]],
+        *,
+        what: str,
+    ) -> StateTable:
+        """What the cache has of `items`, and the rest computed and added to it."""
+        places = self._read()
+        by_digest = dict(zip(digests, items, strict=True))  # equal content is computed once
+        missing = [digest for digest in by_digest if digest not in places]
+        if missing:
+            with waiting() as progress:
+                self._fill(missing, by_digest, compute, progress, what)
+            places = self._read()
+        return StateTable(dict(zip(items, digests, strict=True)), places, self.shape)
+
+    def _fill(
+        self,
+        missing: Sequence[str],
+        by_digest: Mapping[str, Any],
+        compute: Callable[[Sequence[Any]], Iterator[tuple[int, NDArray[Any]]]],
+        progress: Progress,
+        what: str,
+    ) -> None:
+        task = progress.add_task(what, total=len(missing))
+        for start in range(0, len(missing), _CHUNK):
+            chunk = missing[start : start + _CHUNK]
+            found: dict[str, NDArray[Any]] = {}
+            for index, states in compute([by_digest[digest] for digest in chunk]):
+                found[chunk[index]] = states.astype(self.stored).ravel()
+                progress.advance(task)
+            self._write(found)
+
+    def _write(self, found: Mapping[str, NDArray[Any]]) -> None:
+        lengths = [len(states) for states in found.values()]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        values = pa.array(np.concatenate(list(found.values())))
+        columns = [pa.array(list(found)), pa.ListArray.from_arrays(pa.array(offsets), values)]
+        table = pa.table(columns, names=["digest", "states"])
+        draft = self.folder / f".{uuid.uuid4().hex}.part"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with pa.OSFile(str(draft), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+                writer.write_table(table)
+            draft.replace(self.folder / f"{uuid.uuid4().hex}.arrow")
+        except OSError as error:
+            raise DataError(f"The cache '{self.folder}' cannot be written: {error.strerror or error}.") from error
+        finally:
+            with suppress(OSError):
+                draft.unlink()
+
+    def _read(self) -> dict[str, tuple[Any, int]]:
+        places: dict[str, tuple[Any, int]] = {}
+        for file in sorted(self.folder.glob("*.arrow")):
+            try:
+                rows = datasets.Dataset.from_file(str(file)).data.table
+            except (pa.ArrowInvalid, OSError):
+                _LOG.warning("A damaged file of the cache is left out, and its states computed anew: %s.", file)
+                with suppress(OSError):
+                    file.unlink()
+                continue
+            column = rows.column("states").combine_chunks()
+            column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+            places.update((digest, (column, row)) for row, digest in enumerate(rows.column("digest").to_pylist()))
+        return places
+
+
+def _check_format(cache: Path) -> None:
+    """Make sure that the cache is of this version's format; a new one is marked as such."""
+    mark = cache / "FORMAT"
+    try:
+        if mark.is_file():
+            found = mark.read_text(encoding="utf-8").strip()
+            if found != _FORMAT:
+                raise DataError(
+                    f"The cache '{cache}' is of another version of m3ser ('{found}', not '{_FORMAT}'): delete it, or "
+                    "name another with --cache."
+                )
+            return
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = cache / f".FORMAT.{os.getpid()}"
+        draft.write_text(_FORMAT + "\n", encoding="utf-8")
+        draft.replace(mark)
+    except OSError as error:
+        raise DataError(f"The cache '{cache}' cannot be used: {error.strerror or error}.") from error
+
+
+def _encoded(sequences: Sequence[NDArray[Any]], encode: EncodeBatch, budget: int) -> Iterator[tuple[int, Floats]]:
+    for batch in length_batches([len(sequence) for sequence in sequences], budget=budget):
         states, mask = encode(*pad([sequences[i] for i in batch]))
         for row, index in enumerate(batch):
             yield index, states[row][mask[row]]
 
 
-def _cached(
-    keys: Sequence[str],
-    states: Callable[[], Iterator[tuple[int, Floats]]],
-    *,
-    dim: int,
-    key: Sequence[str],
-    cache: Path,
-) -> StateTable:
-    digest = hashlib.sha256(json.dumps(["states-1", dim, *key]).encode()).hexdigest()[:32]
-    folder = cache / digest
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = cache / f".{digest}.{os.getpid()}"
-        try:
-            features = datasets.Features({"item": datasets.Value("int64"), "states": [datasets.Value("float16")]})
+def _recording_digests(recordings: Sequence[Recording]) -> list[str]:
+    return [f"{file_digest(r.path)} {r.start} {r.end}" for r in recordings]
 
-            def rows() -> Iterator[dict[str, Any]]:
-                for item, found in states():
-                    yield {"item": item, "states": found.astype(np.float16).ravel()}
 
-            made = datasets.Dataset.from_list(list(rows()), features=features)
-            made.save_to_disk(str(draft))
-            draft.replace(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    table = datasets.load_from_disk(str(folder)).with_format("numpy")
-    order = {keys[int(item)]: row for row, item in enumerate(table["item"])}
-    return StateTable(order, table, dim)
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content; read once, as long as the file stays as it is.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _digest_of_state(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"Recording '{path}' cannot be read: {error.strerror or error}.") from error
+
+
+@cache
+def _digest_of_state(path: Path, size: int, changed: int) -> str:  # noqa: ARG001
+    return _digest(path.read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

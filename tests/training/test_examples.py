@@ -10,29 +10,34 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from m3ser import models  # noqa: E402
-from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.schema import IEMOCAP4, Utterance  # noqa: E402
-from m3ser.training.pairs import (  # noqa: E402
+from m3ser.training.examples import (  # noqa: E402
     BalancedSampler,
     Collator,
-    Pair,
+    Example,
+    ShuffledSampler,
     TrainingCollator,
     balanced_weights,
+    under,
 )
 from m3ser.training.recipe import ModalityRecipe  # noqa: E402
 from m3ser.training.standardise import Standardisation  # noqa: E402
+from m3ser.training.states import Recording  # noqa: E402
 
-VOICES = {"a": np.ones((3, 6), np.float32), "b": np.full((1, 6), 2.0, np.float32)}
+A, B = Recording(Path("a")), Recording(Path("b"))
+VOICES = {A: np.ones((3, 6), np.float32), B: np.full((1, 6), 2.0, np.float32)}
 WORDS = {"yes": np.ones((4, 8), np.float32), "no": np.ones((2, 8), np.float32)}
-WIDTHS = {"audio_dim": 6, "text_dim": 8}
+NOTHING = {"audio": np.zeros((0, 6), np.float32), "text": np.zeros((0, 8), np.float32)}
 
 
 def test_a_missing_half_is_an_empty_mask() -> None:
-    batch = Collator(VOICES, WORDS, **WIDTHS)([Pair("a", "no", 0), Pair(None, "yes", 1), Pair("b", None, 2)])
+    batch = Collator(VOICES, WORDS, nothing=NOTHING)(
+        [Example(A, "no", 0), Example(None, "yes", 1), Example(B, None, 2)]
+    )
     assert batch["audio_mask"].tolist() == [[True] * 3, [False] * 3, [True, False, False]]
     assert batch["text_mask"].tolist() == [[True, True, False, False], [True] * 4, [False] * 4]
     assert batch["labels"].tolist() == [0, 1, 2]
-    nobody_speaks = Collator(VOICES, WORDS, **WIDTHS)([Pair(None, "no", 0)])
+    nobody_speaks = Collator(VOICES, WORDS, nothing=NOTHING)([Example(None, "no", 0)])
     assert nobody_speaks["audio"].shape == (1, 1, 6)
     assert not nobody_speaks["audio_mask"].any()
 
@@ -40,9 +45,9 @@ def test_a_missing_half_is_an_empty_mask() -> None:
 def test_training_hides_halves_as_often_as_asked() -> None:
     torch.manual_seed(0)
     collate = TrainingCollator(
-        VOICES, WORDS, **WIDTHS, modalities=ModalityRecipe(audio_alone=0.3, text_alone=0.2), state_dropout=0.0
+        VOICES, WORDS, nothing=NOTHING, modalities=ModalityRecipe(audio_alone=0.3, text_alone=0.2), state_dropout=0.0
     )
-    batch = collate([Pair("a", "no", 0, text_label=3)] * 4000)
+    batch = collate([Example(A, "no", 0, text_label=3)] * 4000)
     heard, read = batch["audio_mask"].any(dim=1), batch["text_mask"].any(dim=1)
     assert (~heard).float().mean() == pytest.approx(0.2, abs=0.03)
     assert (~read).float().mean() == pytest.approx(0.3, abs=0.03)
@@ -54,9 +59,9 @@ def test_training_hides_halves_as_often_as_asked() -> None:
 def test_state_dropout_keeps_the_mean_and_drops_the_same_feature_at_every_step() -> None:
     torch.manual_seed(0)
     collate = TrainingCollator(
-        VOICES, WORDS, **WIDTHS, modalities=ModalityRecipe(audio_alone=0, text_alone=0), state_dropout=0.5
+        VOICES, WORDS, nothing=NOTHING, modalities=ModalityRecipe(audio_alone=0, text_alone=0), state_dropout=0.5
     )
-    audio = collate([Pair("a", "no", 0)] * 2000)["audio"]
+    audio = collate([Example(A, "no", 0)] * 2000)["audio"]
     assert audio.mean() == pytest.approx(1.0, abs=0.05)
     assert torch.equal(audio[:, 0], audio[:, 2])
 
@@ -96,7 +101,50 @@ def test_a_folded_scale_changes_nothing_but_where_it_is_applied() -> None:
     assert not torch.allclose(before, fusion(audio=torch.from_numpy(scale(states))).logits, atol=1e-2)
 
 
-def test_a_model_without_a_layer_to_fold_into_says_so() -> None:
-    fusion = models.build("3m-ser-ln", text_dim=8, audio_dim=16, num_labels=4)
-    with pytest.raises(RecipeError, match="fusion_dim"):
-        Standardisation(np.zeros(16, np.float32), np.ones(16, np.float32)).fold_into(fusion)
+@pytest.mark.parametrize("system", ["3m-ser-ln", "server", "audio-only"])
+def test_a_model_without_a_layer_to_fold_into_keeps_the_scale(system: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    states = (rng.normal(size=(2, 5, 16)) * 30 + 5).astype(np.float32)
+    scale = Standardisation.of(states)
+    fusion = models.build(system, text_dim=8, audio_dim=16, num_labels=4).eval()
+    mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
+    with torch.no_grad():
+        before = fusion(audio=torch.from_numpy(scale(states)), audio_mask=mask).logits
+        scale.fold_into(fusion)
+        models.save(fusion, tmp_path / "model")
+        after = models.load(tmp_path / "model")(audio=torch.from_numpy(states), audio_mask=mask).logits
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_what_a_condition_leaves() -> None:
+    whole = Example(A, "no", 0, text_label=3)
+    assert under("audio", whole) == Example(A, None, 0, 3)
+    assert under("text", whole) == Example(None, "no", 3, 3)
+    assert under("both", whole) == whole
+    assert under("text", Example(A, None, 0)) is None
+    assert under("both", Example(A, None, 0)) is None
+    assert under("text", Example(A, "no", 2)) == Example(None, "no", 2)
+
+
+@pytest.mark.parametrize("lengths", [None, np.arange(103)[::-1].copy()])
+def test_shuffling_shows_everything_once_and_follows_from_seed_and_epoch(lengths: np.ndarray | None) -> None:
+    one, other = (ShuffledSampler(103, seed=1, lengths=lengths, batch_size=8) for _ in range(2))
+    one.set_epoch(3)
+    other.set_epoch(3)
+    order = list(one)
+    assert sorted(order) == list(range(103))
+    assert order == list(other)
+    other.set_epoch(4)
+    assert order != list(other)
+
+
+def test_buckets_waste_little_on_padding() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 800)
+
+    def padded(sampler: ShuffledSampler) -> int:
+        order = list(sampler)
+        return sum(8 * lengths[order[i : i + 8]].max() for i in range(0, 800, 8))
+
+    plain = padded(ShuffledSampler(800, seed=0))
+    bucketed = padded(ShuffledSampler(800, seed=0, lengths=lengths, batch_size=8))
+    assert bucketed < 1.1 * lengths.sum() < plain

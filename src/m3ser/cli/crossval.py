@@ -1,0 +1,107 @@
+"""``m3ser crossval``: every fold of a recipe's protocol, for several seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from m3ser.cli.terminal import complain, json_line
+from m3ser.errors import MissingExtraError, UsageError
+
+__all__ = ["crossval"]
+
+
+def crossval(
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the name of one in recipes/.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where all runs, and their sum, go.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="Override a key of the recipe (data.protocol=session).",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="LIST", help="Seeds of the trainings: 0,1,2 or a range such as 0-4.")
+    ] = "0",
+    folds: Annotated[
+        list[int] | None,
+        typer.Option("--fold", metavar="N", min=1, show_default=False, help="Train this fold alone; may be repeated."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="Folds that are trained at the same time.")
+    ] = 1,
+    cache: Annotated[
+        Path,
+        typer.Option("--cache", metavar="FOLDER", help="Where the frozen encoders' states are kept between trainings."),
+    ] = Path(".cache/states"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
+) -> None:
+    """Train and judge every fold of a protocol.
+
+    What is finished in --out is left as it is, so that the same command goes on after an interruption. On a cluster,
+    give each job one --fold and the same --out; the last one to finish, or the command without --fold, adds them up.
+    The splits are the same for all seeds; a seed decides first weights, order and dropout. Needs the train extra.
+    """
+    chosen = _seeds(seeds)
+    try:
+        from m3ser.training import load_recipe
+        from m3ser.training.crossval import crossvalidate
+        from m3ser.training.progress import quiet_libraries
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "m3ser":
+            raise
+        raise MissingExtraError("Training", "train") from error
+    plan = load_recipe(recipe, settings or ())
+    with quiet_libraries():
+        found = crossvalidate(plan, out, seeds=chosen, cache=cache, only=folds or (), workers=workers)
+    if found is None:
+        complain(f"other folds in {out} are not finished yet, so there are no scores over all of them.")
+    elif as_json:
+        json_line({"run": str(out), **found.scores})
+    else:
+        _report(plan.name, found.scores)
+        complain(f"the runs are in {out}; m3ser compare {out} OTHER tells whether two of them differ.")
+
+
+def _seeds(text: str) -> list[int]:
+    """The seeds that ``0,3-5`` names."""
+    found: list[int] = []
+    for piece in text.split(","):
+        first, dash, last = piece.strip().partition("-")
+        try:
+            found += range(int(first), int(last if dash else first) + 1)
+        except ValueError:
+            raise UsageError(f"--seeds is '{text}'; expected numbers and ranges such as 0,1,2 or 0-4.") from None
+    if not found or len(set(found)) < len(found):
+        raise UsageError(f"--seeds is '{text}'; expected at least one seed, and none twice.")
+    return found
+
+
+def _report(name: str, scores: dict[str, Any]) -> None:
+    seeds, folds = len(scores["seeds"]), scores["folds"]
+    typer.echo(f"{name}, protocol {scores['protocol']}: {folds} folds, {seeds} seed{'s' * (seeds != 1)}\n")
+    typer.echo("| given | n | UA (unweighted accuracy = balanced accuracy) | WA (weighted accuracy = accuracy) |")
+    typer.echo("|---|---:|---:|---:|")
+    for condition, one in scores["conditions"].items():
+        cells = [_with_spread(one, score) for score in ("unweighted_accuracy", "weighted_accuracy")]
+        typer.echo(f"| {condition} | {one['pooled']['utterances'] // seeds:,} | {' | '.join(cells)} |")
+    typer.echo("\nPooled over folds and seeds; in brackets the 95% interval over speakers; sd: between seeds.")
+    for note in scores["notes"]:
+        typer.echo(f"Note: {note}")
+
+
+def _with_spread(one: dict[str, Any], score: str) -> str:
+    shown = f"{one['pooled'][score]:.2%}"
+    interval = one["pooled"]["intervals"].get(score)
+    if interval is not None:
+        shown += f" ({100 * interval['low']:.2f} to {interval['high']:.2%})"
+    deviation = one["over_seeds"][score]["deviation"]
+    return shown if deviation is None else f"{shown}, sd {100 * deviation:.2f}"

@@ -1,0 +1,170 @@
+"""All folds of a recipe's data, for several seeds: each its own run folder, then everything together.
+
+The folder holds ``seed0/fold1/`` and so on (see :mod:`m3ser.training.run`), and once all of them are finished
+``predictions.csv`` and ``scores.json`` over all folds, as of a single run. What is finished is never trained again, so
+that an interrupted cross-validation goes on where it was, and folds can be given to several machines.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from m3ser.errors import RecipeError
+from m3ser.evaluation import PredictionTable, concatenate, read_predictions, write_predictions
+from m3ser.training.corpus import Prepared, prepare
+from m3ser.training.encoding import load_encoders, prepare_material
+from m3ser.training.examples import example_of
+from m3ser.training.progress import quiet_libraries
+from m3ser.training.recipe import Recipe
+from m3ser.training.recipe_file import write_recipe
+from m3ser.training.run import PREDICTIONS, RECIPE, SCORES, train, write_whole
+
+__all__ = ["CrossValidation", "crossvalidate"]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a cross-validation came to.
+
+    Attributes:
+        folder: where everything is.
+        predictions: of every utterance that was tested, for every seed and condition.
+        scores: what ``scores.json`` holds: per condition the pooled scores and, over seeds and folds, mean and standard
+            deviation of UA and WA.
+    """
+
+    folder: Path
+    predictions: PredictionTable
+    scores: dict[str, Any]
+
+
+def crossvalidate(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    seeds: Sequence[int],
+    cache: str | Path,
+    only: Sequence[int] = (),
+    workers: int = 1,
+    prepared: Prepared | None = None,
+) -> CrossValidation | None:
+    """Train and judge every fold for every seed; what is finished in `out` already is left as it is.
+
+    Args:
+        recipe: whose seed is replaced by each of `seeds`.
+        out: folder for everything.
+        seeds: of the trainings.
+        cache: folder for the frozen encoders' states.
+        only: folds to train in this call (from 1), as for one job of several; none: all.
+        workers: processes that train at the same time.
+        prepared: the recipe's data, where they are at hand.
+
+    Returns:
+        None where folds are still missing, because `only` left them to others.
+
+    Raises:
+        DataError, AudioError, RecipeError: see :func:`m3ser.training.run.train`.
+    """
+    out, cache = Path(out), Path(cache)
+    prepared = prepared or prepare(recipe.data)
+    numbers = range(1, len(prepared.split.folds) + 1)
+    if strange := sorted(set(only) - set(numbers)):
+        raise RecipeError(f"Fold {strange[0]} is not one of the {len(numbers)} folds of '{recipe.data.protocol}'.")
+    jobs = [(recipe.model_copy(update={"seed": seed}), fold) for seed in seeds for fold in numbers]
+    folders = {(job.seed, fold): out / f"seed{job.seed}" / f"fold{fold}" for job, fold in jobs}
+    waiting = [
+        (job, fold, folders[job.seed, fold])
+        for job, fold in jobs
+        if (not only or fold in only) and not (folders[job.seed, fold] / SCORES).is_file()
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    write_recipe(out / RECIPE, recipe)
+    if waiting:
+        _fill_cache(recipe, prepared, cache)
+        _work(waiting, prepared, cache, workers)
+    if not all((folder / SCORES).is_file() for folder in folders.values()):
+        return None
+    table = concatenate(read_predictions(folder / PREDICTIONS) for folder in folders.values())
+    scores = _summary(table, prepared)
+    write_predictions(out / PREDICTIONS, table, comment=prepared.comment)
+    write_whole(out / SCORES, json.dumps(scores, indent=2) + "\n")
+    return CrossValidation(out, table, scores)
+
+
+def _fill_cache(recipe: Recipe, prepared: Prepared, cache: Path) -> None:
+    """Once and for all folds, before several processes would do the same work side by side."""
+    scheme = recipe.data.emotion_scheme
+    used = [
+        utterance
+        for i, utterance in enumerate(prepared.split.utterances)
+        if any(fold.parts[i] is not None for fold in prepared.split.folds)
+    ]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    prepare_material(load_encoders(recipe), [example_of(u, scheme) for u in used], cache=cache, device=device)
+
+
+def _work(waiting: Sequence[tuple[Recipe, int, Path]], prepared: Prepared, cache: Path, workers: int) -> None:
+    if workers == 1:
+        for recipe, fold, folder in waiting:
+            train(recipe, prepared, folder, fold=fold, cache=cache, resume=True)
+        return
+    # A forked process would share torch's threads with its parent, which stops both.
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, torch.get_num_threads() // workers)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(threads,)) as pool:
+        jobs = [pool.submit(_job, recipe, prepared, folder, fold, cache) for recipe, fold, folder in waiting]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _start(threads: int) -> None:
+    torch.set_num_threads(threads)
+
+
+def _job(recipe: Recipe, prepared: Prepared, folder: Path, fold: int, cache: Path) -> None:
+    with quiet_libraries():
+        train(recipe, prepared, folder, fold=fold, cache=cache, resume=True)
+
+
+def _summary(table: PredictionTable, prepared: Prepared) -> dict[str, Any]:
+    seeds = sorted({int(seed) for seed in table.seeds})
+    folds = list(dict.fromkeys(table.folds))
+    found: dict[str, Any] = {}
+    for condition in dict.fromkeys(table.conditions):
+        rows = table.where(condition=condition)
+        # Each seed's folds together are one result on the whole corpus: seeds are repetitions of it.
+        by_seed = [rows.where(seed=seed).evaluate(resamples=1) for seed in seeds]
+        by_fold = [rows.where(fold=fold).evaluate(resamples=1) for fold in folds]
+        found[condition] = {
+            "pooled": rows.evaluate().to_dict(),
+            "over_seeds": {name: _spread([getattr(one, name) for one in by_seed]) for name in _NAMES},
+            "over_folds": {name: _spread([getattr(one, name) for one in by_fold]) for name in _NAMES},
+        }
+    return {
+        "protocol": prepared.split.protocol,
+        "notes": list(prepared.split.notes),
+        "seeds": seeds,
+        "folds": len(folds),
+        "conditions": found,
+    }
+
+
+_NAMES = ("unweighted_accuracy", "weighted_accuracy")
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "deviation": deviation, "n": len(values)}

@@ -1,0 +1,185 @@
+"""A recipe's encoders, and what they make of every utterance of a corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from m3ser import models
+from m3ser.audio import FRONT_ENDS
+from m3ser.encoders import AudioEncoder, Encoder, TextEncoder, build_encoder
+from m3ser.encoders.hub import find_file
+from m3ser.errors import RecipeError
+from m3ser.text import Tokens, load_tokenizer
+from m3ser.training.examples import Example, Sequences
+from m3ser.training.recipe import Recipe
+from m3ser.training.recipe_file import resolve_source
+from m3ser.training.states import batch_encoder, encode_audio, encode_texts, features_of, token_ids
+
+__all__ = ["Encoders", "Material", "load_encoders", "prepare_material"]
+
+_MOST_IN_MEMORY = 4_000_000_000  # bytes of one modality; more than that is read from the mapped cache each time
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The encoders of what a recipe's system looks at, and the tokenizer that belongs to the one for text."""
+
+    audio: AudioEncoder | None
+    text: TextEncoder | None
+    tokens: Tokens | None
+    tokenizer_file: Path | None
+
+    @property
+    def all_frozen(self) -> bool:
+        """Whether only the fusion part is trained."""
+        return all(one.frozen for one in (self.audio, self.text) if one is not None)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the trained part reads of every utterance.
+
+    Attributes:
+        audio: recording -> states of a frozen encoder, or features for one that is trained; None: it reads none.
+        text: text -> states, or token ids; None: it reads none.
+        nothing: see :class:`~m3ser.training.examples.Collator`.
+    """
+
+    audio: Sequences | None
+    text: Sequences | None
+    nothing: Mapping[str, NDArray[Any]]
+
+    def length(self, example: Example) -> int:
+        """The steps of an example, audio's and text's together; at least 1."""
+        audio = 0 if self.audio is None or example.audio is None else len(self.audio[example.audio])
+        text = 0 if self.text is None or example.text is None else len(self.text[example.text])
+        return max(1, audio + text)
+
+    def in_memory(self, examples: Iterable[Example]) -> Material:
+        """The same with what `examples` need in memory, as far as that stays within bounds: it is read every epoch."""
+        examples = list(examples)
+        audio = _loaded(self.audio, (one.audio for one in examples))
+        return Material(audio, _loaded(self.text, (one.text for one in examples)), self.nothing)
+
+
+def load_encoders(recipe: Recipe) -> Encoders:
+    """Build the encoders that the recipe's system needs, from wherever their weights are.
+
+    Raises:
+        RecipeError: the recipe lacks one, or its source is not there.
+        CheckpointError, DownloadError: the source is not what it should be, or could not be fetched.
+    """
+    looked_at = models.system(recipe.model.system).model_class().modalities
+    audio = text = tokens = tokenizer = None
+    if "audio" in looked_at:
+        audio = _built(recipe.audio_encoder, recipe, AudioEncoder)
+    if "text" in looked_at:
+        if recipe.data.kind == "corpus" and recipe.data.text == "none":
+            raise RecipeError(f"'{recipe.model.system}' looks at text, and data.text is none.")
+        text = _built(recipe.text_encoder, recipe, TextEncoder)
+        assert recipe.text_encoder is not None
+        tokenizer = _tokenizer_file(resolve_source(recipe.text_encoder.source))
+        tokens = load_tokenizer(tokenizer, max_tokens=recipe.training.max_tokens)
+    return Encoders(audio, text, tokens, tokenizer)
+
+
+def prepare_material(
+    encoders: Encoders, examples: Iterable[Example], *, cache: Path, device: torch.device | str = "cpu"
+) -> Material:
+    """Run the frozen encoders over everything in `examples`, or find it in the cache.
+
+    Raises:
+        AudioError: a recording cannot be used.
+        DataError: the cache was written by another version, or cannot be written.
+    """
+    examples = list(examples)
+    recordings = sorted({one.audio for one in examples if one.audio is not None}, key=str)
+    texts = sorted({one.text for one in examples if one.text is not None})
+    audio: Sequences | None = None
+    text: Sequences | None = None
+    nothing: dict[str, NDArray[Any]] = {"audio": np.zeros((0, 1), np.float32), "text": np.zeros((0, 1), np.float32)}
+    if encoders.audio is not None:
+        front_end, dim = encoders.audio.front_end, encoders.audio.dim
+        if encoders.audio.frozen:
+            audio = encode_audio(
+                recordings,
+                batch_encoder(encoders.audio, device),
+                front_end=front_end,
+                max_frames=encoders.audio.max_frames,
+                dim=dim,
+                fingerprint=_fingerprint(encoders.audio),
+                cache=cache,
+            )
+            nothing["audio"] = np.zeros((0, dim), np.float32)
+        else:
+            audio = features_of(recordings, front_end=front_end, cache=cache)
+            nothing["audio"] = np.zeros((0, *FRONT_ENDS[front_end].feature_shape), np.float32)
+    if encoders.text is not None:
+        assert encoders.tokens is not None
+        if encoders.text.frozen:
+            text = encode_texts(
+                texts,
+                batch_encoder(encoders.text, device),
+                tokens=encoders.tokens,
+                dim=encoders.text.dim,
+                fingerprint=_fingerprint(encoders.text),
+                cache=cache,
+            )
+            nothing["text"] = np.zeros((0, encoders.text.dim), np.float32)
+        else:
+            text = dict(zip(texts, token_ids(texts, encoders.tokens), strict=True)) if texts else {}
+            nothing["text"] = np.zeros(0, np.int64)
+    return Material(audio, text, nothing)
+
+
+def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
+    if table is None:
+        return None
+    held: dict[Any, NDArray[Any]] = {}
+    size = 0
+    for item in items:
+        if item is not None and item not in held:
+            held[item] = table[item]
+            size += held[item].nbytes
+            if size > _MOST_IN_MEMORY:
+                return table
+    return held
+
+
+def _built(config: Any, recipe: Recipe, kind: type[Encoder]) -> Any:
+    modality = "audio" if kind is AudioEncoder else "text"
+    if config is None:
+        raise RecipeError(f"'{recipe.model.system}' looks at {modality}; the recipe has no {modality}_encoder.")
+    options = config.to_dict()
+    if isinstance(options.get("source"), str):
+        options["source"] = resolve_source(options["source"])
+    encoder = build_encoder(options)
+    assert isinstance(encoder, kind)
+    return encoder
+
+
+def _tokenizer_file(source: str) -> Path:
+    found = find_file(source, "tokenizer.json")
+    if found is None:
+        raise RecipeError(f"The text encoder '{source}' has no tokenizer.json.")
+    return found
+
+
+def _fingerprint(encoder: Encoder) -> str:
+    """What the encoder computes: its options but for where it came from, and its weights."""
+    options = {} if encoder.config is None else encoder.config.to_dict()
+    options.pop("source", None)
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()

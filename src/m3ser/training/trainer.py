@@ -1,0 +1,268 @@
+"""transformers' Trainer, told what a recipe says: order of examples, loss, schedule, judging, when to stop."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from m3ser.errors import RecipeError
+from m3ser.evaluation import unweighted_accuracy
+from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.encoding import Material
+from m3ser.training.examples import (
+    BalancedSampler,
+    Collator,
+    Example,
+    ExampleDataset,
+    ShuffledSampler,
+    TrainingCollator,
+    balanced_weights,
+    example_of,
+)
+from m3ser.training.progress import TrainingProgress
+from m3ser.training.recipe import TrainingRecipe
+
+__all__ = ["Judging", "make_trainer", "processes"]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a training is judged by after each epoch.
+
+    Attributes:
+        conditions: condition -> the examples under it.
+        metric: which condition's UA chooses the best epoch ("both").
+        part: the part of the corpus they are ("validation").
+    """
+
+    conditions: Mapping[str, Sequence[Example]]
+    metric: str
+    part: str
+
+
+def processes() -> int:
+    """How many processes train together, as torchrun and ``accelerate launch`` say."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_trainer(
+    model: nn.Module,
+    setting: TrainingRecipe,
+    material: Material,
+    training: Sequence[Utterance],
+    judging: Judging,
+    scheme: EmotionScheme,
+    *,
+    seed: int,
+    title: str,
+    checkpoints: Path,
+) -> Trainer:
+    """A Trainer that trains `model` as `setting` says.
+
+    Args:
+        model: a fusion model, or one with encoders that learn (:class:`~m3ser.training.learner.Learner`).
+        setting: the recipe's training part.
+        material: what the model reads.
+        training: the utterances to learn from.
+        judging: what it is judged by.
+        scheme: the classes.
+        seed: of order and dropout.
+        title: of the progress bar.
+        checkpoints: folder for checkpoints.
+
+    Raises:
+        RecipeError: the batch cannot be divided among the processes, the device does not have the precision, or a
+            tracker is not installed.
+    """
+    count = processes()
+    if setting.batch_size % count:
+        raise RecipeError(f"batch_size is {setting.batch_size}, which {count} processes cannot share evenly.")
+    _check_trackers(setting.trackers)
+    examples = [example_of(utterance, scheme) for utterance in training]
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=setting.epochs,
+        per_device_train_batch_size=setting.batch_size // count,
+        per_device_eval_batch_size=max(64, setting.batch_size) // count,
+        gradient_accumulation_steps=setting.gradient_accumulation,
+        learning_rate=setting.learning_rate,
+        weight_decay=setting.weight_decay,
+        lr_scheduler_type="linear" if setting.schedule == "linear" else "constant",
+        max_grad_norm=setting.clip_norm or 0.0,
+        seed=seed,
+        data_seed=seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        # The best one and the last.
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=f"eval_{judging.metric}_ua",
+        greater_is_better=True,
+        logging_strategy="epoch",
+        # A loss that is not a number is an error here, not something to be averaged over.
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to=list(setting.trackers) or "none",
+        # Without it several processes on processors alone would each train a model of their own.
+        use_cpu=not torch.cuda.is_available(),
+        ddp_backend=None if count == 1 or torch.cuda.is_available() else "gloo",
+        # A batch in which nobody speaks leaves the audio branch without a gradient.
+        ddp_find_unused_parameters=count > 1,
+        **_precision(setting.precision),
+    )
+    lengths = [material.length(example) for example in examples] if setting.bucket_by_length else None
+    if setting.balance is None:
+        sampler: Any = ShuffledSampler(
+            len(examples),
+            seed=seed,
+            lengths=None if lengths is None else np.asarray(lengths, np.int64),
+            batch_size=setting.batch_size,
+        )
+    else:
+        sampler = BalancedSampler(
+            balanced_weights(training, scheme, power=setting.balance),
+            count=setting.pairs_per_epoch or len(examples),
+            seed=seed,
+        )
+    trainer = _Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=ExampleDataset(examples),
+        eval_dataset={name: ExampleDataset(shown) for name, shown in judging.conditions.items()},
+        data_collator=TrainingCollator(
+            material.audio,
+            material.text,
+            nothing=material.nothing,
+            modalities=setting.modalities,
+            state_dropout=setting.state_dropout,
+        ),
+        compute_metrics=_ua,
+        callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],
+    )
+    trainer.prepare(
+        setting,
+        sampler=sampler,
+        judging=Collator(material.audio, material.text, nothing=material.nothing),
+        class_weights=_class_weights(examples, len(scheme.classes)) if setting.class_weights else None,
+    )
+    if setting.patience is not None:
+        trainer.add_callback(Patience(setting.patience))
+    # It prints every record on standard output.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class Patience(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """Stops a training whose metric has not become better for some epochs.
+
+    It counts in the Trainer's own history, which every checkpoint holds, so that a resumed training stops where the
+    uninterrupted one would have.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look back after each evaluation."""
+        if self.exhausted(state.log_history, args.metric_for_best_model):
+            control.should_training_stop = True
+
+    def exhausted(self, history: Sequence[Mapping[str, Any]], metric: str) -> bool:
+        """Whether the best value of `metric` is that many epochs back."""
+        values = [record[metric] for record in history if metric in record]
+        return bool(values) and len(values) - 1 - int(np.argmax(values)) >= self.epochs
+
+
+class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
+    """The Trainer with an order, a loss and a schedule of ours; it judges with the plain collator."""
+
+    def prepare(
+        self, setting: TrainingRecipe, *, sampler: Any, judging: Collator, class_weights: Tensor | None
+    ) -> None:
+        """Take over what the Trainer's own arguments cannot say."""
+        self._setting = setting
+        self._sampler = sampler
+        self._judging = judging
+        self._class_weights = class_weights
+
+    def _get_train_sampler(self, *_: Any) -> Any:
+        return self._sampler
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        training, self.data_collator = self.data_collator, self._judging
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = training
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        if self._setting.schedule == "step" and self.lr_scheduler is None:
+            per_epoch = max(1, math.ceil(num_training_steps / self._setting.epochs))
+            every, factor = self._setting.step_epochs * per_epoch, self._setting.step_factor
+            chosen: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(chosen, lambda step: factor ** (step // every))
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ARG002
+    ) -> Any:
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        # In float32 whatever the precision: sums over few classes of large logits lose their digits in bfloat16.
+        loss = F.cross_entropy(
+            outputs.logits.float(),
+            labels,
+            weight=None if self._class_weights is None else self._class_weights.to(labels.device),
+            label_smoothing=self._setting.label_smoothing if model.training else 0.0,
+        )
+        if model.training and not bool(torch.isfinite(loss)):
+            raise RecipeError(
+                f"The loss is {loss.item()} at step {self.state.global_step + 1}: a learning rate below "
+                f"{self._setting.learning_rate:g} may help; checkpoints of earlier epochs are kept."
+            )
+        return (loss, outputs) if return_outputs else loss
+
+
+def _ua(prediction: EvalPrediction) -> dict[str, float]:
+    logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
+    return {"ua": unweighted_accuracy(prediction.label_ids, logits.argmax(axis=1))}
+
+
+def _class_weights(examples: Sequence[Example], classes: int) -> Tensor:
+    """(classes,) inversely proportional to how often each class occurs; 1 on average over the examples."""
+    counts = np.bincount([one.label for one in examples], minlength=classes)
+    return torch.from_numpy(len(examples) / (classes * np.maximum(counts, 1))).float()
+
+
+def _precision(wanted: str) -> dict[str, Any]:
+    gpu = torch.cuda.is_available()
+    if wanted == "auto":
+        wanted = "bf16" if gpu and torch.cuda.is_bf16_supported() else "fp32"
+    if wanted == "fp16" and not gpu:
+        raise RecipeError("training.precision is fp16, which needs a GPU; fp32 and bf16 work on processors, too.")
+    return {} if wanted == "fp32" else {wanted: True}
+
+
+def _check_trackers(trackers: Sequence[str]) -> None:
+    for name in trackers:
+        if importlib.util.find_spec(name) is None:
+            raise RecipeError(f"training.trackers names {name}, which is not installed: pip install {name}.")

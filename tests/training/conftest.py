@@ -1,0 +1,69 @@
+"""A whole training in seconds: a made-up IEMOCAP, and random encoders of transformers in their published layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("accelerate")
+
+RECIPE = """\
+name: tiny
+data: {{kind: corpus, corpora: {{iemocap: {corpus}}}, protocol: session}}
+audio_encoder: {{kind: whisper, source: {encoders}/whisper, step_seconds: 0.2, statistics: mean+std}}
+text_encoder: {{kind: text, source: {encoders}/bert}}
+model: {{system: 3m-ser-ln, options: {{fusion_dim: 16, num_heads: 2, dropout: 0.1}}, scale_audio: true}}
+training: {{epochs: 4, batch_size: 8, learning_rate: 0.003}}
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``whisper`` and ``bert``, each of 2 layers and width 16, random."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    root = tmp_path_factory.mktemp("encoders")
+    torch.manual_seed(0)
+    whisper = transformers.WhisperConfig(
+        vocab_size=60,
+        num_mel_bins=80,
+        d_model=16,
+        encoder_layers=2,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=24,
+        decoder_ffn_dim=24,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    transformers.WhisperModel(whisper).save_pretrained(root / "whisper")
+    bert = transformers.BertConfig(
+        vocab_size=130, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
+    )
+    transformers.BertModel(bert).save_pretrained(root / "bert")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(root / "bert" / "tokenizer.json"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(
+    tmp_path_factory: pytest.TempPathFactory, tiny_encoders: Path, iemocap_tree: Callable[..., Any]
+) -> Path:
+    """A recipe for `session` on three made-up sessions."""
+    corpus = iemocap_tree(sessions=3, turns=6, labels=("ang", "hap", "sad", "neu"), seconds=(0.4, 0.9))
+    path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
+    path.write_text(RECIPE.format(corpus=corpus.root, encoders=tiny_encoders), encoding="utf-8")
+    return path
