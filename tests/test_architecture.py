@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-COMMON = {"errors", "schema", "download", "batching", "bundle"}
+COMMON = {"errors", "schema", "download", "batching", "bundle", "page"}
 BELOW = {
     "errors": set(),
     "schema": {"errors"},
     "download": {"errors"},
     "batching": set(),
+    "page": {"errors", "page_style"},
+    "page_style": set(),
     "bundle": {"errors", "schema"},
     "audio": COMMON,
     "text": COMMON,

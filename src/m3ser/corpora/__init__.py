@@ -12,10 +12,11 @@ From folders to a training manifest::
 """
 
 from m3ser.corpora.corpus import Corpus, CorpusInfo, LabelledReader, Progress, Reader
+from m3ser.corpora.durations import Durations, measure_durations
 from m3ser.corpora.fold_columns import read_folds, split_comment, with_fold_columns
 from m3ser.corpora.folds import Fold, PartSummary, Split, make_split, supported_protocols
 from m3ser.corpora.labelled_folder import read_labelled_folder
-from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit
+from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit, protocol_rules
 from m3ser.corpora.manifest import (
     COLUMNS,
     SPLITS,
@@ -29,7 +30,11 @@ from m3ser.corpora.manifest import (
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
 from m3ser.corpora.pool import identities
 from m3ser.corpora.registry import READERS, get_reader, read_corpus
+from m3ser.corpora.same_audio import SameAudio, find_same_audio
 from m3ser.corpora.splits import split_by_speaker
+from m3ser.corpora.stats import Distribution, Group, Statistics, summarise
+from m3ser.corpora.stats_figure import statistics_png
+from m3ser.corpora.stats_page import statistics_page
 
 __all__ = [
     "COLUMNS",
@@ -40,8 +45,11 @@ __all__ = [
     "Audit",
     "Corpus",
     "CorpusInfo",
+    "Distribution",
+    "Durations",
     "Fault",
     "Fold",
+    "Group",
     "LabelledReader",
     "Manifest",
     "Overlap",
@@ -49,21 +57,29 @@ __all__ = [
     "PartSummary",
     "Progress",
     "Reader",
+    "SameAudio",
     "Split",
+    "Statistics",
     "audit",
     "disjoint_sentences",
+    "find_same_audio",
     "get_reader",
     "identities",
     "make_split",
     "manifest_faults",
+    "measure_durations",
     "pair",
+    "protocol_rules",
     "read_corpus",
     "read_folds",
     "read_labelled_folder",
     "read_manifest",
     "split_by_speaker",
     "split_comment",
+    "statistics_page",
+    "statistics_png",
     "stream_manifest",
+    "summarise",
     "supported_protocols",
     "with_fold_columns",
     "write_manifest",

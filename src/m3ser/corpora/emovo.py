@@ -38,7 +38,10 @@ INFO = CorpusInfo(
     layout="f1/gio-f1-b1.wav",
     access="voice.fub.it/activities/corpora/emovo",
     counts=dict.fromkeys(("disgust", "joy", "neutral", "fear", "anger", "surprise", "sadness"), 84),
-    notes=("Sentences n1 to n5 are grammatical but without meaning.",),
+    notes=(
+        "Sentences n1 to n5 are grammatical but without meaning.",
+        "tri-f3-n1 and tri-f3-n2 are one recording, found by its fingerprint; one of the two says another sentence.",
+    ),
 )
 
 _NAME = re.compile(r"([a-z]{3})-([fm]\d)-([a-z]\d)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from m3ser.corpora.same_audio import SameAudio, Stretch
 from m3ser.corpora.similarity import LEAST_WORDS, near_duplicates, words_of
 from m3ser.errors import DataError, UsageError
 from m3ser.schema import Utterance
 
-__all__ = ["PROTOCOLS", "Audit", "Kind", "Overlap", "audit"]
+__all__ = ["PROTOCOLS", "Audit", "Kind", "Overlap", "audit", "protocol_rules"]
 
 Kind = Literal["speaker", "session", "script", "audio", "transcript", "sentence"]
 """What can overlap. A *transcript* is what a recording really says; a *sentence* is text that belongs to no voice,
@@ -30,9 +32,22 @@ PROTOCOLS: Mapping[str, frozenset[Kind]] = MappingProxyType(
         "speaker": _FREE_OF_RECORDINGS | {"speaker"},
         "session": _FREE_OF_RECORDINGS | {"speaker", "session"},
         "session+script": _FREE_OF_RECORDINGS | {"speaker", "session", "script", "transcript"},
+        # Whatever else the corpus's authors let their parts share is their decision.
+        "official": _FREE_OF_RECORDINGS,
     }
 )
 """Protocol -> what no two parts may share under it."""
+
+
+def protocol_rules(protocol: str) -> frozenset[Kind]:
+    """What no two parts may share under a protocol.
+
+    Raises:
+        UsageError: there is no such protocol.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"There is no protocol '{protocol}'; known are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[protocol]
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,15 @@ class Overlap:
     what: str
     utterances: int
     similarity: float = 1.0
+
+    @property
+    def taints_a_score(self) -> bool:
+        """Whether it makes a test easier than it should be.
+
+        Corpora of few sentences cannot keep train and validation apart in them, too: that is allowed, as long as what
+        is tested is new.
+        """
+        return self.kind not in ("script", "transcript") or "test" in self.parts
 
     def __str__(self) -> str:
         near = "" if self.similarity == 1.0 else f" ({self.similarity:.0%} alike)"
@@ -80,10 +104,8 @@ class Audit:
         Raises:
             UsageError: there is no such protocol.
         """
-        if protocol not in PROTOCOLS:
-            raise UsageError(f"There is no protocol '{protocol}'; known are {', '.join(PROTOCOLS)}.")
-        forbidden = PROTOCOLS[protocol]
-        return tuple(o for o in self.overlaps if o.kind in forbidden and len(o.parts) > 1)
+        forbidden = protocol_rules(protocol)
+        return tuple(o for o in self.overlaps if o.kind in forbidden and len(o.parts) > 1 and o.taints_a_score)
 
     def require(self, protocol: str) -> None:
         """Make sure that the split keeps to a protocol.
@@ -98,7 +120,7 @@ class Audit:
             raise DataError("\n  ".join([f"The split has {count} of protocol '{protocol}':", *map(str, violations)]))
 
 
-def audit(utterances: Iterable[Utterance]) -> Audit:
+def audit(utterances: Iterable[Utterance], *, same_audio: SameAudio | None = None) -> Audit:
     """Look for what the parts of a split share.
 
     Speakers, sessions and scripts by name; recordings by content (the same bytes, of the same stretch of time);
@@ -106,6 +128,8 @@ def audit(utterances: Iterable[Utterance]) -> Audit:
 
     Args:
         utterances: all with ``split``; recordings that are not there are compared by path only, and noted.
+        same_audio: which of them sound the same, where that is to be looked for beyond equal bytes
+            (:func:`~m3ser.corpora.find_same_audio`).
 
     Raises:
         DataError: an utterance is in no part.
@@ -121,15 +145,19 @@ def audit(utterances: Iterable[Utterance]) -> Audit:
         *_shared("session", utterances, lambda u: u.session),
         *_shared("script", utterances, lambda u: u.script),
         *_shared_audio(utterances, content),
+        *_alike(utterances, content, same_audio),
         *_shared_texts("transcript", [u for u in utterances if not _unvoiced(u)]),
         *_shared_texts("sentence", [u for u in utterances if _unvoiced(u)]),
     )
-    notes = (f"{absent:,} recordings are not there, so their content was not compared.",) if absent else ()
+    notes = [f"{absent:,} recordings are not there, so their content was not compared."] if absent else []
+    if same_audio is not None and same_audio.unheard:
+        notes.append(f"{same_audio.unheard:,} recordings have no fingerprint: unreadable, or too little sound.")
+    notes += _conflicts(overlaps, utterances)
     return Audit(
         MappingProxyType(Counter(u.split or "" for u in utterances)),
         MappingProxyType(Counter(part or "" for part, _ in speakers)),
         overlaps,
-        notes,
+        tuple(notes),
     )
 
 
@@ -160,6 +188,35 @@ def _shared_audio(utterances: Sequence[Utterance], content: Mapping[Path, Hashab
         files = sorted({str(utterance.audio) for utterance in group})
         if len(parts) > 1 or len(files) > 1:
             yield Overlap("audio", tuple(sorted(parts)), " = ".join(files), len(group))
+
+
+def _alike(
+    utterances: Sequence[Utterance], content: Mapping[Path, Hashable], same_audio: SameAudio | None
+) -> Iterator[Overlap]:
+    """What sounds the same without being the same bytes."""
+    if same_audio is None:
+        return
+    of_stretch: defaultdict[Stretch, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        if utterance.audio is not None:
+            of_stretch[utterance.audio, utterance.start, utterance.end].append(utterance)
+    for (a, b), error in same_audio.pairs.items():
+        group = [*of_stretch.get(a, ()), *of_stretch.get(b, ())]
+        if a in of_stretch and b in of_stretch and (content[a[0]], *a[1:]) != (content[b[0]], *b[1:]):
+            parts = tuple(sorted({utterance.split or "" for utterance in group}))
+            yield Overlap("audio", parts, f"{a[0]} ~ {b[0]}", len(group), 1.0 - error)
+
+
+def _conflicts(overlaps: Iterable[Overlap], utterances: Iterable[Utterance]) -> Iterator[str]:
+    """A sentence for each recording that is there twice under different emotions."""
+    emotions: defaultdict[str, set[str]] = defaultdict(set)
+    for utterance in utterances:
+        emotions[str(utterance.audio)].add(utterance.emotion)
+    for overlap in overlaps:
+        if overlap.kind == "audio":
+            named = sorted(set().union(*(emotions[file] for file in re.split(" [=~] ", overlap.what))))
+            if len(named) > 1:
+                yield f"One recording has different labels ({', '.join(named)}): {overlap.what}."
 
 
 def _contents(paths: Iterable[Path]) -> tuple[dict[Path, Hashable], int]:
