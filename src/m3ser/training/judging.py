@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from m3ser.evaluation import PredictionTable, concatenate, fit_temperature, soft
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.encoding import Material
 from m3ser.training.examples import CONDITIONS, Collator, Example, example_of, under
-from m3ser.training.states import Recording
 
 __all__ = ["Asked", "Logits", "ask", "conditions_for", "examples_under", "fit_temperatures", "logits_of", "predictions"]
 
@@ -31,7 +30,7 @@ class Asked:
     """The examples that a part comes to under one condition.
 
     Attributes:
-        condition: "audio", "text" or "both"; with ":asr" where the words are transcribed ones.
+        condition: "audio", "text" or "both".
         examples: what the model is given.
         names, speakers: of each example's utterance. In a paired corpus words have no speaker: a sentence stands for
             itself in the bootstrap.
@@ -60,8 +59,6 @@ def ask(
     utterances: Sequence[Utterance],
     names: Sequence[str],
     scheme: EmotionScheme,
-    *,
-    transcripts: Mapping[Recording, str | None] | None = None,
 ) -> Asked:
     """Lay out utterances under a condition.
 
@@ -72,20 +69,12 @@ def ask(
         utterances: all of the scheme's classes.
         names: what each is called.
         scheme: the classes.
-        transcripts: words to use in place of the given ones; where there are none the model hears the voice alone.
     """
     rows = []
     seen: set[object] = set()
     for utterance, name in zip(utterances, names, strict=True):
         example = example_of(utterance, scheme)
-        if transcripts is not None:
-            text = None if example.audio is None else transcripts[example.audio]
-            # Nothing was understood: the voice alone is what a user would get, too.
-            shown = (
-                replace(example, text=text) if condition == "both" else under(condition, replace(example, text=text))
-            )
-        else:
-            shown = under(condition, example)
+        shown = under(condition, example)
         if shown is None:
             continue
         paired = "relation" in utterance.extra
@@ -100,7 +89,7 @@ def ask(
         speaker = name if paired and condition == "text" else utterance.speaker or ""
         rows.append((shown, name, speaker, utterance))
     examples, kept, speakers, sources = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Asked(condition if transcripts is None else f"{condition}:asr", examples, kept, speakers, sources)
+    return Asked(condition, examples, kept, speakers, sources)
 
 
 def logits_of(model: nn.Module, material: Material, *, device: torch.device | str = "cpu") -> Logits:
@@ -158,7 +147,7 @@ def _tables(
         if not one.examples:
             continue
         rows = len(one.examples)
-        temperature = temperatures.get(one.condition.partition(":")[0], 1.0)
+        temperature = temperatures.get(one.condition, 1.0)
         yield PredictionTable(
             labels=tuple(labels),
             utterances=one.names,

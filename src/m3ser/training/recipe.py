@@ -66,8 +66,7 @@ class CorpusRecipe(_Data):
         protocol: how utterances are divided into folds; see :func:`m3ser.corpora.make_split`. A manifest that comes
             with folds of its own keeps them under `official`.
         folds: how many, where the protocol leaves that open; None: as many as it has by itself.
-        text: what the model reads: the transcripts that come with the corpus, what the speech recogniser hears, or
-            nothing.
+        text: what the model reads: the transcripts that come with the corpus, or nothing.
         max_seconds: longer utterances are left out; None: none are.
     """
 
@@ -76,7 +75,7 @@ class CorpusRecipe(_Data):
     manifest: Path | None = None
     protocol: _Protocol
     folds: int | None = Field(default=None, ge=2)
-    text: Literal["given", "transcribed", "none"] = "given"
+    text: Literal["given", "none"] = "given"
     max_seconds: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
