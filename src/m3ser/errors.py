@@ -24,6 +24,9 @@ it is. ``except m3ser.M3serError`` catches them all. Anything else that escapes 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "AudioContentError",
     "AudioError",
@@ -40,6 +43,7 @@ __all__ = [
     "TextError",
     "TranscriptionError",
     "UsageError",
+    "needing",
 ]
 
 
@@ -110,3 +114,22 @@ class BundleError(M3serError):
 
 class DownloadError(M3serError):
     """A file could not be fetched, or is not the file that was published."""
+
+
+@contextmanager
+def needing(extra: str, feature: str) -> Iterator[None]:
+    """Around imports from an extra's packages: where one of them is not installed, says what to install.
+
+    Args:
+        extra: the m3ser extra that brings the packages ("train").
+        feature: what they are needed for, as in :class:`MissingExtraError`.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "m3ser":
+            raise  # a module of our own that is not there is a bug
+        raise MissingExtraError(feature, extra) from error

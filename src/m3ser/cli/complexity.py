@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m3ser.cli.terminal import json_line, stdout_console
-from m3ser.errors import MissingExtraError
+from m3ser.errors import needing
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,12 +52,8 @@ def complexity(
     """
     from m3ser.models import names
 
-    try:
+    with needing("train", "Counting a model's operations"):
         from m3ser.models.complexity import explain, measure
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "m3ser":
-            raise
-        raise MissingExtraError("Counting a model's operations", "train") from error
 
     measured = [
         measure(name, tokens=tokens, seconds=seconds, text_dim=text_dim, audio_dim=audio_dim)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from m3ser.cli.terminal import complain, json_line
-from m3ser.errors import MissingExtraError, UsageError
+from m3ser.errors import UsageError, needing
 
 __all__ = ["crossval"]
 
@@ -51,14 +51,10 @@ def crossval(
     The splits are the same for all seeds; a seed decides first weights, order and dropout. Needs the train extra.
     """
     chosen = _seeds(seeds)
-    try:
+    with needing("train", "Training"):
         from m3ser.training import load_recipe
         from m3ser.training.crossval import crossvalidate
         from m3ser.training.progress import quiet_libraries
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "m3ser":
-            raise
-        raise MissingExtraError("Training", "train") from error
     plan = load_recipe(recipe, settings or ())
     with quiet_libraries():
         found = crossvalidate(plan, out, seeds=chosen, cache=cache, only=folds or (), workers=workers)

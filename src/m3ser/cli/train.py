@@ -6,13 +6,12 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
 
 from m3ser.cli.terminal import complain, json_line
-from m3ser.errors import MissingExtraError
+from m3ser.errors import needing
 
 __all__ = ["train"]
 
@@ -48,16 +47,21 @@ def train(
     frozen encoders run once over every recording and sentence; their states are kept in --cache. A recipe with a bundle
     part also makes a bundle, and the scores are then those of the exported graphs. Needs the train extra.
     """
-    run = _research_wing()
-    plan = run.load_recipe(recipe, settings or ())
+    with needing("train", "Training"):
+        from m3ser.training import load_recipe
+        from m3ser.training.bundling import bundle_trained
+        from m3ser.training.corpus import prepare
+        from m3ser.training.progress import quiet_libraries
+        from m3ser.training.run import train as run_training
+
+    plan = load_recipe(recipe, settings or ())
     command = _command(recipe, settings or ())
-    with run.quiet_libraries():
-        prepared = run.prepare(plan.data)
-        trained = run.train(plan, prepared, out, fold=fold, cache=cache, resume=resume)
+    with quiet_libraries():
+        trained = run_training(plan, prepare(plan.data), out, fold=fold, cache=cache, resume=resume)
         if os.environ.get("RANK", "0") != "0":
             return  # one of several processes that train together: the first one speaks for all
         if plan.bundle is not None:
-            judged = run.bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
+            judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
     if plan.bundle is None:
         _report(trained, as_json=as_json)
     elif as_json:
@@ -65,27 +69,6 @@ def train(
         json_line({"bundle": str(judged.bundle.folder), "scores": scores, "flip_rate": judged.scores.flip_rate})
     else:
         _report_bundle(judged)
-
-
-def _research_wing() -> Any:
-    """What this verb needs of :mod:`m3ser.training`, imported only now: it takes seconds."""
-    try:
-        from m3ser.training import load_recipe
-        from m3ser.training.bundling import bundle_trained
-        from m3ser.training.corpus import prepare
-        from m3ser.training.progress import quiet_libraries
-        from m3ser.training.run import train as run_training
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "m3ser":
-            raise
-        raise MissingExtraError("Training", "train") from error
-    return SimpleNamespace(
-        load_recipe=load_recipe,
-        bundle_trained=bundle_trained,
-        prepare=prepare,
-        quiet_libraries=quiet_libraries,
-        train=run_training,
-    )
 
 
 def _command(recipe: str, settings: Sequence[str]) -> str:

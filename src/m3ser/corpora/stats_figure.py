@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from m3ser.corpora.stats import Statistics
 from m3ser.corpora.stats_page import PAIRED
 from m3ser.corpora.stats_view import Chart, charts, lead, notes
-from m3ser.errors import MissingExtraError
+from m3ser.errors import needing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +31,8 @@ def require_drawing() -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with needing("train", "Drawing statistics as PNG"):
         import matplotlib as mpl  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Drawing statistics as PNG", "train") from error
 
 
 def statistics_png(statistics: Statistics, *, title: str, comment: str = "", findings: Sequence[str] = ()) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from m3ser.errors import MissingExtraError, UsageError
+from m3ser.errors import UsageError, needing
 from m3ser.evaluation.checks import probable, scored
 
 __all__ = [
@@ -93,10 +93,8 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
         UsageError: the shapes do not match, a class is no column, or a logit is not finite.
         MissingExtraError: SciPy is not installed.
     """
-    try:
+    with needing("train", "Calibration"):
         from scipy.optimize import minimize_scalar
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Calibration", "train") from error
     table, columns = scored(logits, truth, what="Logits")
     best = minimize_scalar(
         lambda log_temperature: negative_log_likelihood(table, columns, temperature=float(np.exp(log_temperature))),

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from m3ser.errors import MissingExtraError, UsageError
+from m3ser.errors import UsageError, needing
 from m3ser.evaluation.alignment import Aligned, Answers, align
 from m3ser.evaluation.confidence import Interval, scores_of
 from m3ser.evaluation.predictions import PredictionTable
@@ -285,10 +285,8 @@ def _discordant(runs: Aligned) -> tuple[int, int]:
 
 
 def _binomial(first_only: int, second_only: int) -> float:
-    try:
+    with needing("train", "Comparing runs"):
         from scipy.stats import binomtest
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Comparing runs", "train") from error
     disagreements = first_only + second_only
     return float(binomtest(first_only, disagreements).pvalue) if disagreements else 1.0
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from m3ser.errors import MissingExtraError, UsageError
+from m3ser.errors import UsageError, needing
 from m3ser.evaluation.checks import paired
 
 __all__ = [
@@ -174,8 +174,6 @@ def _among(labels: Sequence[Any], truth: ArrayLike, predictions: ArrayLike) -> t
 
 
 def _sklearn() -> Any:
-    try:
+    with needing("train", "Evaluation"):
         from sklearn import metrics
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Evaluation", "train") from error
     return metrics

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from m3ser.errors import MissingExtraError
+from m3ser.errors import needing
 from m3ser.models.registry import SYSTEMS, System, build, names, system
 
 if TYPE_CHECKING:
@@ -53,9 +53,5 @@ _TORCH = {
 def __getattr__(name: str) -> Any:
     if name not in _TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needing("train", f"m3ser.models.{name}"):
         return getattr(importlib.import_module(f"{__name__}.{_TORCH[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == "m3ser":
-            raise
-        raise MissingExtraError(f"m3ser.models.{name}", "train") from error

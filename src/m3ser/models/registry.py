@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from m3ser.errors import MissingExtraError, UsageError
+from m3ser.errors import UsageError, needing
 
 if TYPE_CHECKING:
     from m3ser.models.base import FusionModel
@@ -44,12 +44,8 @@ class System:
             MissingExtraError: torch or transformers is not installed.
         """
         module, _, attribute = self.model.partition(":")
-        try:
+        with needing("train", f"Building '{self.name}'"):
             found: type[FusionModel] = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if error.name is not None and error.name.partition(".")[0] == "m3ser":
-                raise
-            raise MissingExtraError(f"Building '{self.name}'", "train") from error
         return found
 
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from m3ser.errors import MissingExtraError, RecipeError
+from m3ser.errors import RecipeError, needing
 from m3ser.training.recipe import Recipe
 
 __all__ = ["find_recipe", "load_recipe", "recipe_folder", "resolve_source", "write_recipe"]
@@ -109,10 +109,8 @@ def resolve_source(source: str) -> str:
 
 
 def _yaml() -> Any:
-    try:
+    with needing("train", "Reading a recipe"):
         import yaml
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Reading a recipe", "train") from error
     return yaml
 
 

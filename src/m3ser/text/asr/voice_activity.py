@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.errors import MissingExtraError
+from m3ser.errors import needing
 from m3ser.text.asr.protocol import SAMPLE_RATE
 
 __all__ = ["SPEECH_THRESHOLD", "speech_spans"]
@@ -46,10 +46,8 @@ def speech_spans(
     Raises:
         MissingExtraError: faster-whisper is not installed.
     """
-    try:
+    with needing("asr", "Finding speech in a recording"):
         from faster_whisper.vad import VadOptions, get_speech_timestamps
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Finding speech in a recording", "asr") from error
 
     options = VadOptions(
         threshold=threshold,
