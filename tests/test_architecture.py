@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-COMMON = {"errors", "schema", "download", "batching", "bundle", "page"}
+COMMON = {"errors", "schema", "download", "batching", "bundle", "files", "page"}
 BELOW = {
     "errors": set(),
     "schema": {"errors"},
     "download": {"errors"},
     "batching": set(),
+    "files": {"errors"},
     "page": {"errors", "page_style"},
     "page_style": set(),
     "bundle": {"errors", "schema"},

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from pathlib import Path
-
-import pytest
 
 from m3ser import page as pages
-from m3ser.errors import M3serError
 
 HOSTILE = "</td><script>alert(1)</script>&\"'"
 
@@ -76,13 +72,3 @@ def test_it_can_be_read_by_everybody() -> None:
     assert "prefers-color-scheme" in html
     assert re.search(r"<svg[^>]*role=\"img\"", html)
     assert html.count("<caption") == 1
-
-
-def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "page.html"
-    target.write_text("old")
-    assert pages.write_whole(target, "text").read_text() == "text"
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
-    (tmp_path / "file").write_text("")
-    with pytest.raises(M3serError, match="cannot be written"):
-        pages.write_whole(tmp_path / "file" / "page.html", "text")

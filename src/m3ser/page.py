@@ -14,15 +14,12 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 import re
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from html import escape
-from pathlib import Path
 from typing import TypeAlias
 
-from m3ser.errors import DataError, UsageError
+from m3ser.errors import UsageError
 from m3ser.page_style import STYLE
 
 __all__ = [
@@ -41,7 +38,6 @@ __all__ = [
     "side_by_side",
     "spreads",
     "table",
-    "write_whole",
 ]
 
 
@@ -279,27 +275,6 @@ def figure(image: bytes | str, *, alt: str, caption: str = "") -> Html:
     source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
     below = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
     return Html(f'<figure><img src="{source}" alt="{_safe(alt)}">{below}</figure>')
-
-
-def write_whole(path: str | os.PathLike[str], content: str | bytes) -> Path:
-    """Write a page, or a drawing, that appears whole or not at all; its folder is made where it is missing.
-
-    Raises:
-        DataError: it cannot be written.
-    """
-    path = Path(path)
-    # In the same folder, so that the rename that makes it appear stays within one file system.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        unfinished.replace(path)
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):  # after the rename it is not there, nor where its folder could not be made
-            unfinished.unlink()
-    return path
 
 
 def _safe(text: str) -> str:

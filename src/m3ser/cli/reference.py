@@ -6,9 +6,7 @@ terminal and with typer's version.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import typer
 
 from m3ser.cli.app import app
+from m3ser.files import write_whole
 
 __all__ = ["commands_of", "render", "write"]
 
@@ -59,11 +58,7 @@ def commands_of(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
 
 def write(path: Path = DEFAULT_PATH) -> None:
     """Writes the reference to `path`, whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(render())
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    write_whole(path, render())
 
 
 def _section(name: str, command: Any) -> str:

@@ -19,12 +19,12 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from m3ser.errors import DataError, UsageError
+from m3ser.files import appearing_whole
 from m3ser.schema import EMOTIONS, Utterance
 
 __all__ = [
@@ -142,21 +142,11 @@ def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance]
     form = _form(path)
     place = _Place(path)
     rows = [_row(utterance, place) for utterance in utterances]
-    # In the same folder, so that the rename that makes it appear stays within one file system.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            if form == "csv":
-                _write_csv(file, rows, comment)
-            else:
-                _write_jsonl(file, rows, comment)
-        unfinished.replace(path)
-    except OSError as error:
-        raise DataError(f"Manifest '{path}' cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):  # after the rename it is not there, nor where its folder could not be made
-            unfinished.unlink()
+    with appearing_whole(path, "Manifest") as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        if form == "csv":
+            _write_csv(file, rows, comment)
+        else:
+            _write_jsonl(file, rows, comment)
     return path
 
 

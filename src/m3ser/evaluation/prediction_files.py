@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 from m3ser.errors import DataError, UsageError
 from m3ser.evaluation.checks import probable
 from m3ser.evaluation.predictions import COLUMNS, PROBABILITY, PredictionTable, identity, joined, listed, repeated
+from m3ser.files import appearing_whole
 
 __all__ = ["read_predictions", "write_predictions"]
 
@@ -57,20 +57,15 @@ def write_predictions(path: str | os.PathLike[str], table: PredictionTable, comm
     path = Path(path)
     if not len(table):
         raise UsageError(f"There are no predictions to write to '{path}'.")
-    # In the same folder, so that the rename that makes it appear stays within one file system.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Names of files that are not UTF-8 reach us with lone surrogates, and leave as the bytes that they were.
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Names of files that are not UTF-8 reach us with lone surrogates, and leave as the bytes that they were.
-        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with (
+            appearing_whole(path, "Predictions") as draft,
+            draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
             _write_rows(file, table, " ".join(comment.split()))
-        unfinished.replace(path)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"Predictions '{path}' cannot be written: {reason}.") from error
-    finally:
-        with suppress(OSError):  # after the rename it is not there, nor where its folder could not be made
-            unfinished.unlink()
+    except UnicodeError as error:
+        raise DataError(f"Predictions '{path}' cannot be written: {error}.") from error
     return path
 
 

@@ -20,13 +20,14 @@ import torch
 
 from m3ser.errors import RecipeError
 from m3ser.evaluation import PredictionTable, concatenate, read_predictions, write_predictions
+from m3ser.files import write_whole
 from m3ser.training.corpus import Prepared, prepare
 from m3ser.training.encoding import load_encoders, prepare_material
 from m3ser.training.examples import example_of
 from m3ser.training.progress import quiet_libraries
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import write_recipe
-from m3ser.training.run import PREDICTIONS, RECIPE, SCORES, train, write_whole
+from m3ser.training.run import PREDICTIONS, RECIPE, SCORES, train
 
 __all__ = ["CrossValidation", "crossvalidate"]
 

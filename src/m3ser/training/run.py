@@ -34,6 +34,7 @@ from m3ser import models
 from m3ser.corpora import write_manifest
 from m3ser.errors import CheckpointError, DataError, RecipeError, UsageError
 from m3ser.evaluation import PredictionTable, write_predictions
+from m3ser.files import write_whole
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.checkpoints import history_of, newest_complete
@@ -56,7 +57,7 @@ from m3ser.training.recipe_file import load_recipe, write_recipe
 from m3ser.training.standardise import Scaled, Standardisation
 from m3ser.training.trainer import Judging, Patience, make_trainer
 
-__all__ = ["Trained", "train", "write_whole"]
+__all__ = ["Trained", "train"]
 
 RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
     "recipe.yaml",
@@ -332,10 +333,3 @@ def _part(
 ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
     rows = [(u, name) for u, name in zip(utterances, names, strict=True) if u.split == part]
     return tuple(u for u, _ in rows), tuple(name for _, name in rows)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it appears whole or not at all."""
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -91,7 +91,7 @@ def _check_plot(plot: Path) -> None:
 
 def _draw(plot: Path, statistics: Statistics, manifest: Manifest, findings: Sequence[str]) -> None:
     from m3ser.corpora import statistics_page, statistics_png
-    from m3ser.page import write_whole
+    from m3ser.files import write_whole
 
     draw = statistics_page if plot.suffix.lower() in _PAGES else statistics_png
     write_whole(plot, draw(statistics, title=manifest.path.name, comment=manifest.comment, findings=findings))
