@@ -6,11 +6,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from m3ser.corpora.contents import contents_of
 from m3ser.corpora.same_audio import SameAudio, Stretch
 from m3ser.corpora.similarity import LEAST_WORDS, near_duplicates, words_of
 from m3ser.errors import DataError, UsageError
@@ -139,7 +139,9 @@ def audit(utterances: Iterable[Utterance], *, same_audio: SameAudio | None = Non
     if homeless:
         raise DataError(f"{homeless:,} of {len(utterances):,} utterances are in no part; expected a split to audit.")
     speakers = {(u.split, u.speaker) for u in utterances if u.speaker is not None}
-    content, absent = _contents({u.audio for u in utterances if u.audio is not None})
+    recordings = {u.audio for u in utterances if u.audio is not None}
+    content = contents_of(recordings)
+    absent = sum(not path.exists() for path in recordings)
     overlaps = (
         *_shared("speaker", utterances, lambda u: u.speaker),
         *_shared("session", utterances, lambda u: u.session),
@@ -217,24 +219,6 @@ def _conflicts(overlaps: Iterable[Overlap], utterances: Iterable[Utterance]) -> 
             named = sorted(set().union(*(emotions[file] for file in re.split(" [=~] ", overlap.what))))
             if len(named) > 1:
                 yield f"One recording has different labels ({', '.join(named)}): {overlap.what}."
-
-
-def _contents(paths: Iterable[Path]) -> tuple[dict[Path, Hashable], int]:
-    """Something that is equal for recordings of equal content, and how many recordings are not there."""
-    by_size: defaultdict[int, list[Path]] = defaultdict(list)
-    content: dict[Path, Hashable] = {}
-    absent = 0
-    for path in paths:
-        content[path] = path
-        try:
-            by_size[path.stat().st_size].append(path)
-        except OSError:
-            absent += 1
-    # Files of different sizes cannot be equal: most need not be read.
-    for size, group in by_size.items():
-        if len(group) > 1:
-            content.update((path, (size, blake2b(path.read_bytes()).digest())) for path in group)
-    return content, absent
 
 
 def _shared_texts(kind: Kind, utterances: Iterable[Utterance]) -> Iterator[Overlap]:
