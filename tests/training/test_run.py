@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 from m3ser import models  # noqa: E402
 from m3ser.cli.app import app  # noqa: E402
-from m3ser.errors import DataError, RecipeError, UsageError  # noqa: E402
+from m3ser.errors import CheckpointError, DataError, RecipeError, UsageError  # noqa: E402
 from m3ser.evaluation import read_predictions  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.corpus import prepare  # noqa: E402
@@ -104,9 +105,67 @@ def test_an_encoder_that_learns_is_saved_with_the_model(run: Train) -> None:
     assert isinstance(models.load(trained.folder / "model"), models.SpeechEmotionModel)
 
 
-def test_the_paper_protocol_says_what_it_is(run: Train) -> None:
-    trained = run("data.protocol=random", "data.folds=2", "training.epochs=1", "training.patience=1")
-    assert json.loads((trained.folder / "run.json").read_text())["fold_name"].startswith("random")
+def test_patience_ends_a_training_early(run: Train) -> None:
+    # At this rate the weights hardly move, so that no epoch is better than the first.
+    trained = run("training.learning_rate=1e-9", "training.patience=2", "training.epochs=9")
+    log = json.loads((trained.folder / "log.json").read_text())
+    assert max(record["epoch"] for record in log) == 3
+
+
+def test_the_paper_protocol_chooses_on_the_test_part_and_says_so(
+    tiny_recipe: Path, iemocap_tree: Callable[..., Any], tmp_path: Path, cache: Path
+) -> None:
+    corpus = iemocap_tree(sessions=2, turns=3, labels=("ang", "hap", "sad", "neu"), seconds=(2.0, 2.2))
+    settings = ["data.protocol=paper", f"data.corpora={{iemocap: {corpus.root}}}", "training.epochs=1"]
+    arguments = [one for setting in settings for one in ("--set", setting)]
+    result = CliRunner().invoke(
+        app,
+        ["train", str(tiny_recipe), "--out", str(tmp_path / "run"), "--cache", str(cache), *arguments],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    assert "optimistic" in result.stdout
+    assert "as published" in result.stdout
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["temperatures"] == {}
+
+
+def test_a_finished_run_is_read_and_not_trained_again(run: Train) -> None:
+    first = run("training.epochs=1")
+    changed = (first.folder / "model" / "model.safetensors").stat().st_mtime_ns
+    again = run("training.epochs=1", resume=True)
+    assert (first.folder / "model" / "model.safetensors").stat().st_mtime_ns == changed
+    assert again.scores == first.scores
+    assert all(torch.equal(a, b) for a, b in zip(first.fusion.parameters(), again.fusion.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device."),
+        # What torch.save really says when the disk is full.
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 1775552 vs 1775440"), "disk full"),
+    ],
+)
+def test_a_disk_that_fills_up_is_said_and_loses_nothing(
+    run: Train, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    whole = run("training.epochs=3", out="whole")
+    from transformers import Trainer
+
+    save = Trainer._save_optimizer_and_scheduler
+
+    def full(self: Trainer, folder: str) -> None:
+        if self.state.epoch > 1.5:
+            raise error
+        save(self, folder)
+
+    monkeypatch.setattr(Trainer, "_save_optimizer_and_scheduler", full)
+    with pytest.raises(CheckpointError, match=f"{says}.* What was written before is kept"):
+        run("training.epochs=3")
+    monkeypatch.undo()
+    resumed = run("training.epochs=3", resume=True)
+    one, other = weights(whole.folder), weights(resumed.folder)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize(
@@ -233,5 +292,9 @@ def test_cross_validation_goes_on_where_it_was(tiny_recipe: Path, tmp_path: Path
     assert scores["conditions"]["both"]["over_seeds"]["unweighted_accuracy"]["n"] == 2
     shown = crossval()
     assert "protocol session: 3 folds, 2 seeds" in shown.stdout
+    arguments = ["crossval", str(tiny_recipe), "--out", str(tmp_path / "cv"), "--cache", str(cache)]
+    other = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert other.exit_code == 1
+    assert "of another recipe" in other.stderr
     bad = crossval("--seeds", "x")
     assert bad.exit_code == 2

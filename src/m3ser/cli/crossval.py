@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from m3ser.cli.research_options import DEFAULT_CACHE, Cache, RecipeName, Settings
 from m3ser.cli.terminal import complain, json_line
 from m3ser.errors import UsageError, needing
 
@@ -14,20 +15,9 @@ __all__ = ["crossval"]
 
 
 def crossval(
-    recipe: Annotated[
-        str,
-        typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the name of one in recipes/.", show_default=False),
-    ],
+    recipe: RecipeName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where all runs, and their sum, go.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            show_default=False,
-            help="Override a key of the recipe (data.protocol=session).",
-        ),
-    ] = None,
+    settings: Settings = None,
     seeds: Annotated[
         str, typer.Option("--seeds", metavar="LIST", help="Seeds of the trainings: 0,1,2 or a range such as 0-4.")
     ] = "0",
@@ -38,10 +28,7 @@ def crossval(
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", min=1, help="Folds that are trained at the same time.")
     ] = 1,
-    cache: Annotated[
-        Path,
-        typer.Option("--cache", metavar="FOLDER", help="Where the frozen encoders' states are kept between trainings."),
-    ] = Path(".cache/states"),
+    cache: Cache = DEFAULT_CACHE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as one JSON object.")] = False,
 ) -> None:
     """Train and judge every fold of a protocol.

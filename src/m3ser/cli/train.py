@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from m3ser.cli.research_options import DEFAULT_CACHE, Cache, RecipeName, Settings
 from m3ser.cli.terminal import complain, json_line
 from m3ser.errors import needing
 
@@ -17,27 +17,16 @@ __all__ = ["train"]
 
 
 def train(
-    recipe: Annotated[
-        str,
-        typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the name of one in recipes/.", show_default=False),
-    ],
+    recipe: RecipeName,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="FOLDER", help="Where the run goes, and the bundle, if any (FOLDER/bundle)."),
     ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", show_default=False, help="Override a key of the recipe (training.epochs=2)."
-        ),
-    ] = None,
+    settings: Settings = None,
     fold: Annotated[
         int, typer.Option("--fold", metavar="N", min=1, help="Which fold of the protocol to train and judge.")
     ] = 1,
-    cache: Annotated[
-        Path,
-        typer.Option("--cache", metavar="FOLDER", help="Where the frozen encoders' states are kept between trainings."),
-    ] = Path(".cache/states"),
+    cache: Cache = DEFAULT_CACHE,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in FOLDER, if any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the test scores as one JSON object.")] = False,
 ) -> None:
@@ -51,6 +40,7 @@ def train(
         from m3ser.training import load_recipe
         from m3ser.training.bundling import bundle_trained
         from m3ser.training.corpus import prepare
+        from m3ser.training.processes import is_first_process
         from m3ser.training.progress import quiet_libraries
         from m3ser.training.run import train as run_training
 
@@ -58,7 +48,7 @@ def train(
     command = _command(recipe, settings or ())
     with quiet_libraries():
         trained = run_training(plan, prepare(plan.data), out, fold=fold, cache=cache, resume=resume)
-        if os.environ.get("RANK", "0") != "0":
+        if not is_first_process():
             return  # one of several processes that train together: the first one speaks for all
         if plan.bundle is not None:
             judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
@@ -85,6 +75,8 @@ def _report(trained: Any, *, as_json: bool) -> None:
     for condition in dict.fromkeys(trained.predictions.conditions):
         table = trained.predictions.where(condition=condition).evaluate().to_markdown()
         typer.echo(f"\n{_TITLES[condition]}\n\n{table}")
+    for note in trained.scores["notes"]:
+        typer.echo(f"\nNote: {note}")
     complain(f"the run is in {trained.folder}.")
 
 

@@ -22,12 +22,11 @@ from m3ser.errors import RecipeError
 from m3ser.evaluation import PredictionTable, concatenate, read_predictions, write_predictions
 from m3ser.files import write_whole
 from m3ser.training.corpus import Prepared, prepare
-from m3ser.training.encoding import load_encoders, prepare_material
+from m3ser.training.encoding import Encoded, load_encoders, prepare_material
 from m3ser.training.examples import example_of
 from m3ser.training.progress import quiet_libraries
 from m3ser.training.recipe import Recipe
-from m3ser.training.recipe_file import write_recipe
-from m3ser.training.run import PREDICTIONS, RECIPE, SCORES, train
+from m3ser.training.run import PREDICTIONS, SCORES, open_run, train
 
 __all__ = ["CrossValidation", "crossvalidate"]
 
@@ -73,7 +72,7 @@ def crossvalidate(
         None where folds are still missing, because `only` left them to others.
 
     Raises:
-        DataError, AudioError, RecipeError: see :func:`m3ser.training.run.train`.
+        DataError, AudioError, RecipeError: see :func:`m3ser.training.run.train`; or `out` is of another recipe.
     """
     out, cache = Path(out), Path(cache)
     prepared = prepared or prepare(recipe.data)
@@ -87,11 +86,14 @@ def crossvalidate(
         for job, fold in jobs
         if (not only or fold in only) and not (folders[job.seed, fold] / SCORES).is_file()
     ]
-    out.mkdir(parents=True, exist_ok=True)
-    write_recipe(out / RECIPE, recipe)
+    open_run(out, recipe, resume=True)
     if waiting:
-        _fill_cache(recipe, prepared, cache)
-        _work(waiting, prepared, cache, workers)
+        encoded = _encode(recipe, prepared, cache)
+        if workers > 1:
+            _train_side_by_side(waiting, prepared, cache, workers)
+        else:
+            for job, fold, folder in waiting:
+                train(job, prepared, folder, fold=fold, cache=cache, resume=True, shared=encoded)
     if not all((folder / SCORES).is_file() for folder in folders.values()):
         return None
     table = concatenate(read_predictions(folder / PREDICTIONS) for folder in folders.values())
@@ -101,23 +103,22 @@ def crossvalidate(
     return CrossValidation(out, table, scores)
 
 
-def _fill_cache(recipe: Recipe, prepared: Prepared, cache: Path) -> None:
-    """Once and for all folds, before several processes would do the same work side by side."""
-    scheme = recipe.data.emotion_scheme
-    used = [
-        utterance
-        for i, utterance in enumerate(prepared.split.utterances)
-        if any(fold.parts[i] is not None for fold in prepared.split.folds)
-    ]
+def _encode(recipe: Recipe, prepared: Prepared, cache: Path) -> Encoded | None:
+    """Run the encoders once for all folds; what comes of it can be shared where none of them learns.
+
+    Several processes find it in the cache, where they would else do the same work side by side.
+    """
+    parts = zip(prepared.split.utterances, *(fold.parts for fold in prepared.split.folds), strict=True)
+    used = [example_of(u, recipe.data.emotion_scheme) for u, *own in parts if any(own)]
+    encoders = load_encoders(recipe)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    prepare_material(load_encoders(recipe), [example_of(u, scheme) for u in used], cache=cache, device=device)
+    material = prepare_material(encoders, used, cache=cache, device=device)
+    return Encoded(encoders, material) if encoders.all_frozen else None
 
 
-def _work(waiting: Sequence[tuple[Recipe, int, Path]], prepared: Prepared, cache: Path, workers: int) -> None:
-    if workers == 1:
-        for recipe, fold, folder in waiting:
-            train(recipe, prepared, folder, fold=fold, cache=cache, resume=True)
-        return
+def _train_side_by_side(
+    waiting: Sequence[tuple[Recipe, int, Path]], prepared: Prepared, cache: Path, workers: int
+) -> None:
     # A forked process would share torch's threads with its parent, which stops both.
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // workers)

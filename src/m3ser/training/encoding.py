@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import resolve_source
 from m3ser.training.states import batch_encoder, encode_audio, encode_texts, features_of, token_ids
 
-__all__ = ["Encoders", "Material", "load_encoders", "prepare_material"]
+__all__ = ["Encoded", "Encoders", "Material", "load_encoders", "prepare_material"]
 
 _MOST_IN_MEMORY = 4_000_000_000  # bytes of one modality; more than that is read from the mapped cache each time
 
@@ -64,11 +64,23 @@ class Material:
         text = 0 if self.text is None or example.text is None else len(self.text[example.text])
         return max(1, audio + text)
 
+    def with_audio(self, change: Callable[[Sequences], Sequences]) -> Material:
+        """The same with another view of the audio, where there is any."""
+        return self if self.audio is None else Material(change(self.audio), self.text, self.nothing)
+
     def in_memory(self, examples: Iterable[Example]) -> Material:
         """The same with what `examples` need in memory, as far as that stays within bounds: it is read every epoch."""
         examples = list(examples)
         audio = _loaded(self.audio, (one.audio for one in examples))
         return Material(audio, _loaded(self.text, (one.text for one in examples)), self.nothing)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoders and what they make of a corpus: where all are frozen, the same for every fold and seed."""
+
+    encoders: Encoders
+    material: Material
 
 
 def load_encoders(recipe: Recipe) -> Encoders:

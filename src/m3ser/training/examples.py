@@ -180,7 +180,7 @@ class ShuffledSampler(_EpochSampler):
         count: how many examples there are.
         seed: of the order.
         lengths: where given, neighbours in the order are of similar length: examples are shuffled, sorted within
-            stretches of `stretch`, and cut into batches, whose order is random again.
+            stretches of some batches, and cut into batches, whose order is random again.
         batch_size: of these batches.
     """
 

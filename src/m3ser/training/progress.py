@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
+
+from m3ser.training.processes import is_first_process
 
 __all__ = ["TrainingProgress", "quiet_libraries", "waiting"]
 
@@ -43,7 +44,7 @@ class TrainingProgress(TrainerCallback):  # type: ignore[misc,unused-ignore]
         self._judged_on = judged_on
         self._progress = waiting()
         # Of several processes that train together, the first one shows it for all.
-        self._progress.disable = os.environ.get("RANK", "0") != "0"
+        self._progress.disable = not is_first_process()
         self._task: TaskID | None = None
         self._found: dict[str, float] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shlex
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 import m3ser
+from m3ser.training.processes import process_count
 
 __all__ = ["command_line", "facts", "peak_memory"]
 
@@ -31,7 +31,7 @@ def facts() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": process_count(),
         "command": command_line(),
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from m3ser.encoders import TextConfig, VGGishConfig, WhisperConfig
+from m3ser.errors import UsageError
 from m3ser.schema import EmotionScheme, get_scheme
 
 __all__ = [
@@ -47,7 +48,7 @@ class _Data(_Part):
     def _check_scheme(self) -> _Data:
         try:
             get_scheme(self.scheme)
-        except Exception as error:
+        except UsageError as error:
             raise ValueError(str(error)) from error
         return self
 

@@ -17,6 +17,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from m3ser.errors import RecipeError, needing
+from m3ser.files import write_whole
 from m3ser.training.recipe import Recipe
 
 __all__ = ["find_recipe", "load_recipe", "recipe_folder", "resolve_source", "write_recipe"]
@@ -82,9 +83,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
-    """Write `recipe`, resolved, as YAML; :func:`load_recipe` reads the same back."""
+    """Write `recipe`, resolved, as YAML; :func:`load_recipe` reads the same back.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     text = _yaml().safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text, "Recipe")
 
 
 def resolve_source(source: str) -> str:

@@ -21,28 +21,31 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from accelerate import PartialState
+from safetensors.torch import load_file
 from torch import nn
+from transformers import Trainer
 
 from m3ser import models
 from m3ser.corpora import write_manifest
-from m3ser.errors import CheckpointError, DataError, RecipeError, UsageError
-from m3ser.evaluation import PredictionTable, write_predictions
+from m3ser.errors import DataError, RecipeError, UsageError
+from m3ser.evaluation import PredictionTable, read_predictions, write_predictions
 from m3ser.files import write_whole
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
-from m3ser.training.encoding import Encoders, Material, load_encoders, prepare_material
+from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material
 from m3ser.training.examples import example_of
 from m3ser.training.judging import (
     Asked,
+    Logits,
     ask,
     conditions_for,
     examples_under,
@@ -57,7 +60,7 @@ from m3ser.training.recipe_file import load_recipe, write_recipe
 from m3ser.training.standardise import Scaled, Standardisation
 from m3ser.training.trainer import Judging, Patience, make_trainer
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "open_run", "train"]
 
 RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
     "recipe.yaml",
@@ -106,7 +109,14 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, prepared: Prepared, out: str | Path, *, fold: int = 1, cache: str | Path, resume: bool = False
+    recipe: Recipe,
+    prepared: Prepared,
+    out: str | Path,
+    *,
+    fold: int = 1,
+    cache: str | Path,
+    resume: bool = False,
+    shared: Encoded | None = None,
 ) -> Trained:
     """Train one fold as `recipe` says, and judge the best epoch on its test part.
 
@@ -119,78 +129,83 @@ def train(
         out: the run folder.
         fold: from 1.
         cache: folder for the frozen encoders' states; a second training finds them there.
-        resume: go on from the last checkpoint in `out`, if there is one.
+        resume: go on from the last checkpoint in `out`, if there is one; a run that is finished is read, not repeated.
+        shared: the recipe's encoders, all of them frozen, and what they make of at least this fold.
 
     Raises:
         DataError, AudioError: the corpora are not what they should be, or something cannot be written.
+        CheckpointError: a checkpoint cannot be written.
         RecipeError: parts of the recipe do not fit each other, or the run in `out` is of another recipe.
         UsageError: `out` holds a run, and it is not to be resumed.
     """
-    out, cache = Path(out), Path(cache)
+    # Absolute: the Trainer writes into its checkpoints where the best one is.
+    out, cache = Path(out).resolve(), Path(cache)
     started = time.monotonic()
     state = PartialState(cpu=not torch.cuda.is_available())
     utterances, names = prepared.fold(fold)
     scheme = recipe.data.emotion_scheme
     with state.main_process_first():
         if state.is_main_process:
-            _open(out, recipe, resume=resume)
+            open_run(out, recipe, resume=resume)
             audit = prepared.audited(fold)
-            (out / AUDIT).write_text(json.dumps([str(o) for o in audit.overlaps], indent=1) + "\n", encoding="utf-8")
+            _record(out / AUDIT, [str(overlap) for overlap in audit.overlaps])
             write_manifest(out / SPLIT, utterances, comment=prepared.comment or f"protocol {recipe.data.protocol}")
-    encoders = load_encoders(recipe)
+    encoders = load_encoders(recipe) if shared is None else shared.encoders
     # First weights depend on the seed alone, not on what was loaded before them.
     transformers.set_seed(recipe.seed)
-    # Before the encoders run: what cannot be built should not take minutes to say so.
+    # Before the encoders run: what cannot be built, or judged, should not take minutes to say so.
     fusion = _fusion(recipe, encoders, scheme)
+    judging = _judging(recipe, fusion, utterances)
+    examples = [example_of(utterance, scheme) for utterance in utterances]
     with state.main_process_first():
-        material = prepare_material(
-            encoders, [example_of(u, scheme) for u in utterances], cache=cache, device=state.device
-        )
-    training = [u for u in utterances if u.split == "train"]
-    examples = [example_of(u, scheme) for u in utterances]
-    plain = material = material.in_memory(examples)
-    scale = None
-    if recipe.model.scale_audio and material.audio is not None:
-        heard = sorted(
-            {one.audio for one in (example_of(u, scheme) for u in training) if one.audio is not None}, key=str
-        )
-        scale = Standardisation.of(material.audio[one] for one in heard)
-        material = Material(Scaled(material.audio, scale), material.text, material.nothing).in_memory(examples)
+        if shared is None:
+            material = prepare_material(encoders, examples, cache=cache, device=state.device)
+        else:
+            material = shared.material
+    material = material.in_memory(examples)
+    if (out / SCORES).is_file():
+        return _read(recipe, prepared, out, fold, encoders, material)
 
     model: nn.Module = fusion if encoders.all_frozen else Learner(fusion, encoders)
-    log = _train(recipe, model, material, training, utterances, fusion, out, title=f"{recipe.name} fold {fold}")
+    training = [utterance for utterance in utterances if utterance.split == "train"]
+    scale = _scale(recipe, material, training) if recipe.model.scale_audio else None
+    read = material if scale is None else material.with_audio(lambda audio: Scaled(audio, scale)).in_memory(examples)
+    trainer = make_trainer(
+        model,
+        recipe.training,
+        read,
+        training,
+        judging,
+        scheme,
+        seed=recipe.seed,
+        title=f"{recipe.name} fold {fold}",
+        checkpoints=out / CHECKPOINTS,
+    )
+    history = _fit(trainer, model, out / CHECKPOINTS, recipe.training.patience)
     if scale is not None:
         scale.fold_into(fusion)
-        material = plain
 
-    judge = _Judge(recipe, model, material, fusion, state.device)
-    table, scores = judge.judge(utterances, names, fold)
+    logits = logits_of(model, material, device=state.device)
+    table, scores = _judged(recipe, fusion, logits, utterances, names, fold)
+    scores["notes"] = list(prepared.split.notes)
     if state.is_main_process:
         _save(out, fusion, encoders, model)
         write_predictions(out / PREDICTIONS, table, comment=prepared.comment)
-        (out / LOG).write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
-        facts_ = {
-            **facts(),
-            "recipe": recipe.name,
-            "seed": recipe.seed,
-            "fold": fold,
-            "fold_name": prepared.split.folds[fold - 1].name,
-            "protocol": recipe.data.protocol,
-            "corpus_fingerprint": prepared.fingerprint(),
-            "notes": list(prepared.split.notes),
-            "seconds": round(time.monotonic() - started, 1),
-            "peak_memory": peak_memory(),
-        }
-        (out / FACTS).write_text(json.dumps(facts_, indent=2) + "\n", encoding="utf-8")
-        write_whole(out / SCORES, json.dumps(scores, indent=2) + "\n")
+        _record(out / LOG, history)
+        _record(out / FACTS, _facts(recipe, prepared, fold, seconds=time.monotonic() - started))
+        _record(out / SCORES, scores)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return Trained(recipe, utterances, names, prepared.comment, encoders, fusion, material, out, table, scores)
 
 
-def _open(out: Path, recipe: Recipe, *, resume: bool) -> None:
-    """Make sure that the folder can be written to, and that nothing of another run is in it."""
+def open_run(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Make sure that the folder can be written to, and that nothing of another run is in it.
+
+    Raises:
+        UsageError, RecipeError, DataError: see :func:`train`.
+    """
     known = out / RECIPE
     if known.is_file():
         if not resume:
@@ -199,11 +214,39 @@ def _open(out: Path, recipe: Recipe, *, resume: bool) -> None:
             raise RecipeError(
                 f"The run in '{out}' is of another recipe; resume it by the same one, or name another folder."
             )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_recipe(known, recipe)
-    except OSError as error:
-        raise DataError(f"The run folder '{out}' cannot be written: {error.strerror or error}.") from error
+    write_recipe(known, recipe)
+
+
+def _record(path: Path, content: Any) -> None:
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> dict[str, Any]:
+    return {
+        **facts(),
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "fold": fold,
+        "fold_name": prepared.split.folds[fold - 1].name,
+        "protocol": recipe.data.protocol,
+        "corpus_fingerprint": prepared.fingerprint(),
+        "seconds": round(seconds, 1),
+        "peak_memory": peak_memory(),
+    }
+
+
+def _read(recipe: Recipe, prepared: Prepared, out: Path, fold: int, encoders: Encoders, material: Material) -> Trained:
+    """A run that is finished."""
+    model = models.load(out / MODEL)
+    if isinstance(model, SpeechEmotionModel):
+        # The encoders that learnt are the model's own.
+        own: dict[str, Any] = {"audio": model.audio_encoder, "text": model.text_encoder}
+        encoders = replace(encoders, **own)
+        model = model.fusion
+    assert isinstance(model, FusionModel)
+    scores = json.loads((out / SCORES).read_text(encoding="utf-8"))
+    table = read_predictions(out / PREDICTIONS)
+    return Trained(recipe, *prepared.fold(fold), prepared.comment, encoders, model, material, out, table, scores)
 
 
 def _fusion(recipe: Recipe, encoders: Encoders, scheme: EmotionScheme) -> FusionModel:
@@ -222,101 +265,76 @@ def _fusion(recipe: Recipe, encoders: Encoders, scheme: EmotionScheme) -> Fusion
     )
 
 
-def _train(
-    recipe: Recipe,
-    model: nn.Module,
-    material: Material,
-    training: Sequence[Utterance],
-    utterances: Sequence[Utterance],
-    fusion: FusionModel,
-    out: Path,
-    *,
-    title: str,
-) -> list[dict[str, Any]]:
-    """Train `model`, which has the best epoch's weights afterwards; returns the history."""
-    scheme = recipe.data.emotion_scheme
+def _judging(recipe: Recipe, fusion: FusionModel, utterances: Sequence[Utterance]) -> Judging:
+    """What the epochs are judged by.
+
+    Raises:
+        DataError: nothing of it has what the system looks at.
+    """
     # As published, there is nothing but the test part to choose the best epoch on.
     part = "validation" if any(u.split == "validation" for u in utterances) else "test"
     judged = [u for u in utterances if u.split == part]
     conditions = conditions_for(fusion.modalities)
-    shown = {name: examples_under(name, judged, scheme) for name in conditions}
-    metric = conditions[-1]
-    if not shown[metric]:
-        raise DataError(f"Nothing in the {part} part has what '{recipe.model.system}' looks at ({metric}).")
-    trainer = make_trainer(
-        model,
-        recipe.training,
-        material,
-        training,
-        Judging({name: examples for name, examples in shown.items() if examples}, metric, part),
-        scheme,
-        seed=recipe.seed,
-        title=title,
-        checkpoints=out / CHECKPOINTS,
-    )
-    checkpoint = newest_complete(out / CHECKPOINTS)
-    patience = recipe.training.patience
-    history = None if checkpoint is None else history_of(checkpoint)
-    done = (
-        history is not None
-        and patience is not None
-        and Patience(patience).exhausted(history["log_history"], f"eval_{metric}_ua")
-    )
-    if done:
-        # It had stopped, and was interrupted before the rest was written: another step would be one too many.
+    shown = {name: examples_under(name, judged, recipe.data.emotion_scheme) for name in conditions}
+    own = conditions[-1]
+    if not shown[own]:
+        raise DataError(f"Nothing in the {part} part has what '{recipe.model.system}' looks at ({own}).")
+    return Judging({name: examples for name, examples in shown.items() if examples}, own, part)
+
+
+def _scale(recipe: Recipe, material: Material, training: Sequence[Utterance]) -> Standardisation | None:
+    """Of the audio states of the training part, each recording once."""
+    if material.audio is None:
+        return None
+    heard = {example_of(utterance, recipe.data.emotion_scheme).audio for utterance in training} - {None}
+    return Standardisation.of(material.audio[one] for one in sorted(heard, key=str))
+
+
+def _fit(trainer: Trainer, model: nn.Module, checkpoints: Path, patience: int | None) -> list[dict[str, Any]]:
+    """Train `model`, from the newest checkpoint on; it has the best epoch's weights afterwards. Returns the history."""
+    checkpoint = newest_complete(checkpoints)
+    if checkpoint is not None and patience is not None:
+        history = history_of(checkpoint)
         assert history is not None
-        _load(model, Path(history["best_model_checkpoint"]))
-        found: list[dict[str, Any]] = history["log_history"]
-        return found
-    try:
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    except OSError as error:
-        raise CheckpointError(
-            f"A checkpoint in '{out}' cannot be written: {error.strerror or error}; what was written before is "
-            "kept, and --resume goes on from there."
-        ) from error
+        if Patience(patience).exhausted(history["log_history"], str(trainer.args.metric_for_best_model)):
+            # It had stopped, and was interrupted before the rest was written: another step would be one too many.
+            _load(model, checkpoints / Path(history["best_model_checkpoint"]).name)
+            return list(history["log_history"])
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return list(trainer.state.log_history)
 
 
 def _load(model: nn.Module, checkpoint: Path) -> None:
-    from safetensors.torch import load_file
-
     model.load_state_dict(load_file(checkpoint / "model.safetensors"))
 
 
-class _Judge:
-    """Asks a trained model under every condition; temperatures are fitted on the validation part alone."""
+def _judged(
+    recipe: Recipe,
+    fusion: FusionModel,
+    logits: Logits,
+    utterances: Sequence[Utterance],
+    names: Sequence[str],
+    fold: int,
+) -> tuple[PredictionTable, dict[str, Any]]:
+    """The test part's predictions and their scores; temperatures are fitted on the validation part alone."""
+    scheme = recipe.data.emotion_scheme
 
-    def __init__(
-        self, recipe: Recipe, model: nn.Module, material: Material, fusion: FusionModel, device: torch.device
-    ) -> None:
-        self.recipe = recipe
-        self.scheme = recipe.data.emotion_scheme
-        self.conditions = conditions_for(fusion.modalities)
-        self.logits = logits_of(model, material, device=device)
-
-    def judge(
-        self, utterances: Sequence[Utterance], names: Sequence[str], fold: int
-    ) -> tuple[PredictionTable, dict[str, Any]]:
-        """The test part's predictions and their scores."""
-        temperatures = fit_temperatures(self._asked(utterances, names, "validation"), self.logits)
-        table = predictions(
-            self._asked(utterances, names, "test"),
-            self.logits,
-            labels=self.scheme.classes,
-            temperatures=temperatures,
-            fold=f"fold{fold}",
-            seed=self.recipe.seed,
-        )
-        found = {
-            condition: table.where(condition=condition).evaluate().to_dict()
-            for condition in dict.fromkeys(table.conditions)
-        }
-        return table, {"conditions": found, "temperatures": temperatures}
-
-    def _asked(self, utterances: Sequence[Utterance], names: Sequence[str], part: str) -> list[Asked]:
+    def asked(part: str) -> list[Asked]:
         inside, called = _part(utterances, names, part)
-        return [ask(condition, inside, called, self.scheme) for condition in self.conditions]
+        return [ask(condition, inside, called, scheme) for condition in conditions_for(fusion.modalities)]
+
+    temperatures = fit_temperatures(asked("validation"), logits)
+    table = predictions(
+        asked("test"),
+        logits,
+        labels=scheme.classes,
+        temperatures=temperatures,
+        fold=f"fold{fold}",
+        seed=recipe.seed,
+    )
+    conditions = dict.fromkeys(table.conditions)
+    scores = {name: table.where(condition=name).evaluate().to_dict() for name in conditions}
+    return table, {"conditions": scores, "temperatures": temperatures}
 
 
 def _save(out: Path, fusion: FusionModel, encoders: Encoders, model: nn.Module) -> None:

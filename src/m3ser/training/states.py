@@ -88,24 +88,18 @@ class StateTable:
         digests: item -> the digest of its content.
         places: digest -> the column that holds it, and its row there.
         shape: of one step: (dim,) for states, (96, 64) for VGGish's features.
-        dtype: as which they are handed out.
     """
 
     digests: Mapping[Any, str]
     places: Mapping[str, tuple[Any, int]]
     shape: tuple[int, ...]
-    dtype: type[np.generic] = np.float32
 
-    def __getitem__(self, item: Any) -> NDArray[Any]:
-        """The states of one item: (steps, *shape)."""
+    def __getitem__(self, item: Any) -> Floats:
+        """The states of one item: (steps, *shape) float32."""
         column, row = self.places[self.digests[item]]
         flat = column[row].values.to_numpy(zero_copy_only=True)
-        states: NDArray[Any] = flat.astype(self.dtype).reshape(-1, *self.shape)
+        states: Floats = flat.astype(np.float32).reshape(-1, *self.shape)
         return states
-
-    def loaded(self, items: Sequence[Any]) -> dict[Any, NDArray[Any]]:
-        """The states of several items in memory, for when they are read many times over."""
-        return {item: self[item] for item in items}
 
 
 def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
@@ -202,7 +196,6 @@ class _Store:
 
     def __init__(self, cache: Path, key: Sequence[str], *, shape: tuple[int, ...], stored: type[np.generic]) -> None:
         self.shape = shape
-        self.type = pa.list_(pa.from_numpy_dtype(stored))
         self.stored = stored
         _check_format(cache)
         self.folder = cache / _digest(json.dumps([_FORMAT, list(shape), *key]).encode())[:32]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from m3ser.errors import RecipeError
+from m3ser.errors import CheckpointError, RecipeError
 from m3ser.evaluation import unweighted_accuracy
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.encoding import Material
@@ -31,10 +31,11 @@ from m3ser.training.examples import (
     balanced_weights,
     example_of,
 )
+from m3ser.training.processes import process_count
 from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import TrainingRecipe
 
-__all__ = ["Judging", "make_trainer", "processes"]
+__all__ = ["Judging", "Patience", "make_trainer"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,6 @@ class Judging:
     conditions: Mapping[str, Sequence[Example]]
     metric: str
     part: str
-
-
-def processes() -> int:
-    """How many processes train together, as torchrun and ``accelerate launch`` say."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def make_trainer(
@@ -86,7 +82,7 @@ def make_trainer(
         RecipeError: the batch cannot be divided among the processes, the device does not have the precision, or a
             tracker is not installed.
     """
-    count = processes()
+    count = process_count()
     if setting.batch_size % count:
         raise RecipeError(f"batch_size is {setting.batch_size}, which {count} processes cannot share evenly.")
     _check_trackers(setting.trackers)
@@ -209,6 +205,18 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
             return super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training
+
+    def _save_checkpoint(self, *args: Any, **options: Any) -> None:
+        try:
+            super()._save_checkpoint(*args, **options)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            # torch's writer does not say why it could not write.
+            unknown = isinstance(error, RuntimeError)
+            reason = "is the disk full?" if unknown else f"{getattr(error, 'strerror', None) or error}."
+            raise CheckpointError(
+                f"A checkpoint in '{self.args.output_dir}' cannot be written: {reason} What was written before is "
+                "kept, and --resume goes on from there."
+            ) from error
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         if self._setting.schedule == "step" and self.lr_scheduler is None:
