@@ -41,8 +41,7 @@ def compare(
         typer.Option(
             "--condition",
             metavar="NAME",
-            help="What the models were given: both, audio or text; both:asr or text:asr for transcribed words. "
-            "Left out: both, or the only one that a run has.",
+            help="What the models were given: both, audio or text. Left out: both, or the only one that a run has.",
             show_default=False,
         ),
     ] = None,

@@ -36,8 +36,7 @@ class PredictionTable:
         speakers: who speaks it; "" where that is not known.
         folds: the fold whose model was asked ("fold1").
         seeds: (rows,) int64, the seed that this model was trained with.
-        conditions: what the model was given: "both", "audio" or "text"; ":asr" behind it where the words were
-            transcribed ("both:asr").
+        conditions: what the model was given: "both", "audio" or "text".
         truth: (rows,) int64, the column of the true class.
         probabilities: (rows, classes) float64, each row summing to 1.
         extra: any other column by its name, with one string for each row ("relation", "corpus").
@@ -106,7 +105,7 @@ class PredictionTable:
         """The rows that meet everything that is given, in their order; possibly none.
 
         Args:
-            condition: exactly this one ("both" does not take in "both:asr").
+            condition: exactly this one.
             seed: of the model.
             fold: of the model.
             mask: (rows,) bool, true for the rows to keep.
