@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from m3ser.corpora.contents import contents_of
+from m3ser.corpora.manifest import SPLITS
 from m3ser.corpora.same_audio import SameAudio, Stretch
 from m3ser.corpora.similarity import LEAST_WORDS, near_duplicates, words_of
 from m3ser.errors import DataError, UsageError
@@ -156,11 +157,17 @@ def audit(utterances: Iterable[Utterance], *, same_audio: SameAudio | None = Non
         notes.append(f"{same_audio.unheard:,} recordings have no fingerprint: unreadable, or too little sound.")
     notes += _conflicts(overlaps, utterances)
     return Audit(
-        MappingProxyType(Counter(u.split or "" for u in utterances)),
-        MappingProxyType(Counter(part or "" for part, _ in speakers)),
+        _by_part(u.split or "" for u in utterances),
+        _by_part(part or "" for part, _ in speakers),
         overlaps,
         tuple(notes),
     )
+
+
+def _by_part(parts: Iterable[str]) -> Mapping[str, int]:
+    """How often each occurs, train first, other names (of people's own folds) last."""
+    counts = Counter(parts)
+    return MappingProxyType({part: counts[part] for part in dict.fromkeys((*SPLITS, *counts)) if part in counts})
 
 
 def _unvoiced(utterance: Utterance) -> bool:

@@ -64,6 +64,7 @@ def test_scripts_that_recur_are_found(m3ser: Run, iemocap_tree: Callable[..., An
     assert broken.exit_code == 1
     record = json.loads(broken.stdout)
     assert {one["kind"] for one in record["findings"] if one["violation"]} == {"script", "transcript"}
+    assert all(list(fold["utterances"]) == ["train", "validation", "test"] for fold in record["folds"])
     assert len(record["folds"]) == 3
     assert "violations" in broken.stderr
 
