@@ -24,7 +24,7 @@ from m3ser.evaluation.metrics import (
 )
 from m3ser.evaluation.prediction_files import read_predictions, write_predictions
 from m3ser.evaluation.predictions import PredictionTable, concatenate
-from m3ser.evaluation.report import Evaluation, evaluate
+from m3ser.evaluation.record import Evaluation, evaluate
 
 __all__ = [
     "Comparison",

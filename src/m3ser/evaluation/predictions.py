@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from m3ser.errors import DataError, UsageError
 from m3ser.evaluation.checks import probable
-from m3ser.evaluation.report import Evaluation, evaluate
+from m3ser.evaluation.record import Evaluation, evaluate
 
 __all__ = ["PredictionTable", "concatenate"]
 
