@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -20,6 +20,7 @@ __all__ = [
     "EMOTIONS",
     "IEMOCAP4",
     "SCHEMES",
+    "Copyable",
     "EmotionScheme",
     "Prediction",
     "Segment",
@@ -48,8 +49,21 @@ TextSource = Literal["given", "transcribed", "none"]
 """Where a prediction's text came from; ``none``: the voice alone was used."""
 
 
+class Copyable:
+    """Base of frozen dataclasses with read-only mappings, which pickle refuses: they travel as dictionaries."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        plain = {name: dict(value) if isinstance(value, MappingProxyType) else value for name, value in values.items()}
+        return _made, (type(self), plain)
+
+
+def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+    return kind(**values)
+
+
 @dataclass(frozen=True)
-class EmotionScheme:
+class EmotionScheme(Copyable):
     """An ordered set of classes, and which of :data:`EMOTIONS` each one takes in.
 
     Attributes:
@@ -110,7 +124,7 @@ def get_scheme(name: str) -> EmotionScheme:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class Utterance(Copyable):
     """One stretch of speech by one speaker, as a corpus or manifest describes it.
 
     Attributes:

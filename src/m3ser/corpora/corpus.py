@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
 from m3ser.errors import UsageError
-from m3ser.schema import EMOTIONS, EmotionScheme, Utterance
+from m3ser.schema import EMOTIONS, Copyable, EmotionScheme, Utterance
 
 __all__ = ["Corpus", "CorpusInfo", "LabelledReader", "Progress", "Reader"]
 
 
 @dataclass(frozen=True)
-class CorpusInfo:
+class CorpusInfo(Copyable):
     """What is published about a corpus, whoever's copy it is.
 
     Attributes:
@@ -84,7 +84,7 @@ class CorpusInfo:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class Corpus(Copyable):
     """One copy of a corpus, as it was found on disk.
 
     Attributes:

@@ -26,7 +26,7 @@ from m3ser.corpora.pool import Draft, Pool
 from m3ser.corpora.protocols import DRAFTERS
 from m3ser.corpora.selection import Request
 from m3ser.errors import DataError, UsageError
-from m3ser.schema import EmotionScheme, Utterance
+from m3ser.schema import Copyable, EmotionScheme, Utterance
 
 __all__ = ["VALIDATION", "Fold", "PartSummary", "Split", "make_split", "supported_protocols"]
 
@@ -48,7 +48,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class PartSummary:
+class PartSummary(Copyable):
     """What one part of a fold holds.
 
     Attributes:
@@ -66,7 +66,7 @@ class PartSummary:
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(Copyable):
     """Utterances and their folds.
 
     Attributes:

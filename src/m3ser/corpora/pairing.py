@@ -19,7 +19,7 @@ from m3ser.corpora.drawing import apportion, shuffled, uniform
 from m3ser.corpora.manifest import SPLITS
 from m3ser.corpora.similarity import near_duplicates, words_of
 from m3ser.errors import DataError, UsageError
-from m3ser.schema import EmotionScheme, Utterance
+from m3ser.schema import Copyable, EmotionScheme, Utterance
 
 __all__ = ["RELATIONS", "PairedCorpus", "disjoint_sentences", "pair"]
 
@@ -30,7 +30,7 @@ _NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True)
-class PairedCorpus:
+class PairedCorpus(Copyable):
     """Recordings paired with sentences.
 
     Attributes:
