@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from m3ser.audio import SAMPLE_RATE, load_waveform
-from m3ser.corpora import audit, find_same_audio, make_split, read_corpus
+from m3ser.corpora import audit, find_confounds, find_same_audio, make_split, measure_durations, read_corpus
 from m3ser.schema import Utterance
 
 
@@ -31,11 +31,13 @@ def main(places: list[str]) -> None:
     same = find_same_audio(utterances)
     heard = time.perf_counter()
     found = audit(split.fold(0), same_audio=same)
+    told = find_confounds(split, measure_durations(split.utterances).seconds)
     done = time.perf_counter()
     whole = done - decoded
     hours = samples / SAMPLE_RATE / 3600
     print(f"{len(utterances):,} utterances, {hours:.1f} hours: {len(same.pairs)} pairs sound the same")
     print(f"overlaps between parts: {len(found.overlaps):,}")
+    print(f"tells much of the emotion: {', '.join(one.variable for one in told.variables if one.strong) or 'nothing'}")
     print(f"decoding alone         {decoded - begin:6.1f} s")
     print(f"fingerprints, search   {heard - decoded:6.1f} s")
     print(f"the rest of the audit  {done - heard:6.1f} s")

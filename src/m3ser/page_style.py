@@ -54,10 +54,18 @@ thead th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
 .n { text-align: right; padding-left: 0.75rem; }
 td.s { background: rgba(var(--shade), calc(var(--s) * 0.5)); padding-right: 0.75rem; }
 tfoot th, tfoot td { font-weight: 700; border-bottom: 0; }
+td .prose { display: block; min-width: 10rem; max-width: 34rem; white-space: normal; overflow-wrap: anywhere; }
+td small { color: var(--quiet); }
+pre { margin: 0.25rem 0 1rem; padding: 0.6rem 0.8rem; overflow-x: auto; background: var(--rail); border-radius: 6px; }
+pre:focus-visible, a:focus-visible { outline: 2px solid var(--bar); outline-offset: 2px; }
+code { font: 0.85rem/1.45 ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+a { color: var(--bar); }
+nav ul { margin: 0 0 1rem; padding-left: 1.25rem; }
+nav p { margin: 0; }
 details { margin: 0.25rem 0 1rem; }
 summary { cursor: pointer; color: var(--quiet); font-size: 0.9rem; padding: 0.2rem 0; }
 figure { margin: 0 0 1rem; }
-figure img { max-width: 100%; height: auto; background: #ffffff; border-radius: 6px; }
+figure img { max-width: 100%; height: auto; background: #ffffff; }
 figcaption { color: var(--quiet); font-size: 0.9rem; }
 svg { display: block; overflow: visible; margin-bottom: 0.5rem; }
 svg text { fill: var(--ink); font-size: 14px; }
@@ -69,4 +77,17 @@ svg .bar { fill: var(--bar); }
 svg .grid { stroke: var(--line); stroke-width: 1; stroke-dasharray: 1 3; }
 svg .whisker { stroke: var(--bar); stroke-width: 2; }
 svg .middle { stroke: var(--middle); stroke-width: 3; }
+@media print {
+  body { font-size: 10pt; }
+  main { max-width: none; padding: 0; }
+  .scroll { overflow: visible; }
+  table { font-size: 8pt; }
+  td { white-space: normal; }
+  th[scope="row"] { position: static; }
+  td.s { print-color-adjust: exact; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  h2, h3, caption { break-after: avoid; }
+  figure, tr, .facts, .notice { break-inside: avoid; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+}
 """

@@ -72,3 +72,23 @@ def test_how_much_there_is_to_do_may_show_later(monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.01)
         bars.update(40, 4481)
     assert "40/4481" in terminal.getvalue()
+
+
+def test_the_rate_is_shown_where_something_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("transcribing", 10_000, unit="files") as bars:
+        deadline = time.monotonic() + 10
+        while "files/s" not in terminal.getvalue() and time.monotonic() < deadline:
+            bars.advance()
+            time.sleep(0.01)
+    assert "files/s" in terminal.getvalue()
+
+
+def test_work_that_shows_itself_has_no_second_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.0)
+    with LateProgress("judging", 2, shown=False) as bars:
+        time.sleep(0.05)
+        bars.advance()
+    assert terminal.getvalue() == ""

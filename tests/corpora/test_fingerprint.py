@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,29 @@ def test_a_part_is_found_in_the_whole(waveforms: list[np.ndarray]) -> None:
     assert not match.whole
     # The part begins at where it lies in the whole, seen from the whole: before the part's own beginning.
     assert match.offset == pytest.approx(-len(waveforms[0]) / RATE, abs=0.02)
+
+
+def test_how_many_pairs_are_compared_at_a_time_makes_no_difference(
+    waveforms: list[np.ndarray], prints: list[Fingerprint | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [fingerprint([waveform[len(waveform) // 4 :]]) for waveform in waveforms]
+    everything = [None, *prints, None, *parts]
+    together = find_matches(everything)
+    assert [(match.first, match.second) for match in together] == [
+        (i + 1, i + 2 + len(prints)) for i, part in enumerate(parts) if part is not None
+    ]
+    monkeypatch.setattr("m3ser.corpora.fingerprint._FRAMES_AT_A_TIME", 1)
+    monkeypatch.setattr("m3ser.corpora.fingerprint._HITS_AT_A_TIME", 1)
+    assert find_matches(everything) == together
+
+
+def test_threads_do_not_share_their_buffers(waveforms: list[np.ndarray], prints: list[Fingerprint | None]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(pool.map(lambda w: fingerprint([w]), waveforms * 4), prints * 4, strict=True):
+            assert found is not None
+            assert expected is not None
+            np.testing.assert_array_equal(found.bits, expected.bits)
+            np.testing.assert_array_equal(found.loud, expected.loud)
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,13 @@ def test_shared_speakers_and_sessions_are_found() -> None:
         ]
     )
     assert [str(violation) for violation in result.violations("session")] == [
-        "speaker in test and train: x (2 utterances)",
-        "session in test and train: 1 (3 utterances)",
+        "speaker in train and test: x (2 utterances)",
+        "session in train and test: 1 (3 utterances)",
     ]
     assert [violation.kind for violation in result.violations("speaker")] == ["speaker"]
     assert result.violations("random") == ()
     assert result.violations("paper") == ()
-    with pytest.raises(DataError, match=r"1 violation of protocol 'speaker':\n  speaker in test and train: x"):
+    with pytest.raises(DataError, match=r"1 violation of protocol 'speaker':\n  speaker in train and test: x"):
         result.require("speaker")
 
 

@@ -129,7 +129,8 @@ def test_every_fault_of_a_csv_is_listed_with_its_line(tmp_path: Path, write_wav,
     with pytest.raises(DataError) as error:
         read_manifest(path)
     assert str(error.value).split("\n  ") == [f"Manifest '{path}' has 10 faults:", *FAULTS_IN_CSV]
-    assert [str(fault) for fault in manifest_faults(path)] == FAULTS_IN_CSV
+    twice = "line 12: audio 'a.wav' was listed before; expected each utterance once"
+    assert [str(fault) for fault in manifest_faults(path)] == [*FAULTS_IN_CSV, twice]
 
 
 def test_every_fault_of_json_lines_is_listed_with_its_line(tmp_path: Path) -> None:
@@ -200,6 +201,45 @@ def test_a_row_that_is_not_csv_is_named_and_the_others_read(tmp_path: Path) -> N
     ]
     with pytest.raises(DataError, match="1 fault"):
         read_manifest(path)
+
+
+def test_the_same_stretch_twice_is_a_fault_but_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    rows: list[dict[str, object]] = [
+        {"audio": "a.wav", "emotion": "sad", "start": 1, "end": 2.5},
+        {"audio": "a.wav", "emotion": "sad", "start": 2.5},
+        {"audio": "a.wav", "emotion": "happy", "start": "1.0", "end": 2.5},
+        {"audio": "b.wav", "emotion": "sad", "text": "one", "relation": "agree"},
+        {"audio": "b.wav", "emotion": "sad", "text": "two", "relation": "agree"},
+        {"audio": "b.wav", "emotion": "sad", "text": "one", "relation": "agree"},
+        {"emotion": "sad", "text": "no voice"},
+        {"emotion": "sad", "text": "no voice"},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert [(fault.kind, str(fault)) for fault in manifest_faults(path, check_audio=False)] == [
+        ("repeated", "line 3: audio 'a.wav' from 1 s to 2.5 s was listed before; expected each utterance once"),
+        ("repeated", "line 6: audio 'b.wav' was listed before; expected each utterance once"),
+    ]
+    assert len(read_manifest(path, check_audio=False).utterances) == 8
+
+
+def test_an_error_lists_the_first_faults_of_each_kind(tmp_path: Path) -> None:
+    path = tmp_path / "all.csv"
+    path.write_text("emotion,text\n" + "joyful,x\n" * 250 + "sad\n")
+    with pytest.raises(DataError) as error:
+        read_manifest(path)
+    first, *lines = str(error.value).split("\n  ")
+    assert first.endswith("has 251 faults:")
+    assert [line.partition(":")[0] for line in lines[:100]] == [f"line {number}" for number in range(2, 102)]
+    assert lines[100:] == ["line 252: 1 fields; expected 2, one for each column", "and 150 more (column emotion)"]
+
+
+def test_progress_goes_by_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "all.csv"
+    path.write_text("emotion,text\n" + f"sad,{'x' * 300}\n" * 10_000)
+    told: list[tuple[int, int]] = []
+    assert list(manifest_faults(path, progress=lambda done, total: told.append((done, total)))) == []
+    assert told == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_streaming_gives_what_is_right_before_it_raises_what_is_wrong(tmp_path: Path) -> None:

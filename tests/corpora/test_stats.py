@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from m3ser.corpora import Statistics, measure_durations, statistics_page, statistics_png, summarise
+from m3ser.corpora.stats_view import charts, shortened
 from m3ser.schema import IEMOCAP4, Utterance
 
 
@@ -74,6 +76,28 @@ def test_the_page_has_every_speaker_and_says_what_a_paired_corpus_is(statistics:
     assert "paired (semi-synthetic)" in page
     for word in ("s1", "s2", "angry", "excited", "calm"):
         assert word in page
+
+
+def test_many_folds_are_one_drawing_of_what_they_test() -> None:
+    rows = [
+        replace(u, extra={**u.extra, **{f"fold{n}": "test" if i == n % 4 else "train" for n in range(1, 6)}})
+        for i, u in enumerate(utterances())
+    ]
+    found = summarise(rows, measure_durations(rows).seconds)
+    drawn = {chart.title: chart for chart in charts(found)}
+    assert not {"fold1", "fold2"} & set(drawn)
+    folds = drawn["Tested in each fold"]
+    assert folds.labels == ("fold1", "fold2", "fold3", "fold4", "fold5")
+    assert folds.values == (1.0,) * 5
+    assert folds.rows.cells[:2] == (("fold1, train", 3, 2, 1, 1, 1), ("fold1, test", 1, 1, 1, 0, 0))
+    few = [replace(u, extra={**u.extra, "fold4": "", "fold5": ""}) for u in rows]
+    assert "fold3" in {chart.title for chart in charts(summarise(few, [None] * 4))}
+
+
+def test_a_long_comment_is_shortened_in_the_middle() -> None:
+    lines = [f"line {number}" for number in range(20)]
+    assert shortened("\n".join(lines[:8])) == lines[:8]
+    assert shortened("\n".join(lines)) == [*lines[:6], "(13 more lines)", "line 19"]
 
 
 def test_the_picture_is_one(statistics: Statistics) -> None:

@@ -24,12 +24,14 @@ class LateProgress(AbstractContextManager["LateProgress"]):
     Args:
         what: what is being done, in one word or two.
         total: how many items there are.
+        unit: what is counted ("files"), to show how many are finished a second; None: that is not shown.
+        shown: False where what is being done shows by itself how far it is.
     """
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, what: str, total: int, *, unit: str | None = None, shown: bool = True) -> None:
         self._lock = threading.RLock()
         self._showing = False
-        self._bar: Progress | None = _make_bar(what, total) if _someone_watches() else None
+        self._bar: Progress | None = _make_bar(what, total, unit) if shown and _someone_watches() else None
         self._timer = threading.Timer(DELAY_SECONDS, self._show)
         self._timer.daemon = True
 
@@ -79,15 +81,30 @@ def _someone_watches() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _make_bar(what: str, total: int) -> Progress:
+def _make_bar(what: str, total: int, unit: str | None) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.1f} {unit}/s")
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *([] if unit is None else [Rate()]),
         console=Console(stderr=True),
         transient=True,
         # Results go to stdout as they come; rich would lead them to stderr.

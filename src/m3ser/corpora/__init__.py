@@ -11,16 +11,19 @@ From folders to a training manifest::
     write_manifest("paired.csv", paired.utterances, comment=paired.comment)
 """
 
+from m3ser.corpora.confounds import Confound, Confounds, find_confounds
 from m3ser.corpora.corpus import Corpus, CorpusInfo, LabelledReader, Progress, Reader
 from m3ser.corpora.durations import Durations, measure_durations
 from m3ser.corpora.fold_columns import read_folds, split_comment, with_fold_columns
 from m3ser.corpora.folds import Fold, PartSummary, Split, make_split, supported_protocols
+from m3ser.corpora.interchange import FORMATS, export_manifest, import_manifest
 from m3ser.corpora.labelled_folder import read_labelled_folder
 from m3ser.corpora.leakage import PROTOCOLS, Audit, Overlap, audit, protocol_rules
 from m3ser.corpora.manifest import (
     COLUMNS,
     SPLITS,
     Fault,
+    FaultSample,
     Manifest,
     manifest_faults,
     read_manifest,
@@ -28,6 +31,7 @@ from m3ser.corpora.manifest import (
     write_manifest,
 )
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
+from m3ser.corpora.parts import LabelledPart, read_part
 from m3ser.corpora.pool import identities
 from m3ser.corpora.registry import READERS, get_reader, read_corpus
 from m3ser.corpora.same_audio import SameAudio, find_same_audio
@@ -35,21 +39,27 @@ from m3ser.corpora.splits import split_by_speaker
 from m3ser.corpora.stats import Distribution, Group, Statistics, summarise
 from m3ser.corpora.stats_figure import statistics_png
 from m3ser.corpora.stats_page import statistics_page
+from m3ser.corpora.transcription import transcribe
 
 __all__ = [
     "COLUMNS",
+    "FORMATS",
     "PROTOCOLS",
     "READERS",
     "RELATIONS",
     "SPLITS",
     "Audit",
+    "Confound",
+    "Confounds",
     "Corpus",
     "CorpusInfo",
     "Distribution",
     "Durations",
     "Fault",
+    "FaultSample",
     "Fold",
     "Group",
+    "LabelledPart",
     "LabelledReader",
     "Manifest",
     "Overlap",
@@ -62,9 +72,12 @@ __all__ = [
     "Statistics",
     "audit",
     "disjoint_sentences",
+    "export_manifest",
+    "find_confounds",
     "find_same_audio",
     "get_reader",
     "identities",
+    "import_manifest",
     "make_split",
     "manifest_faults",
     "measure_durations",
@@ -74,6 +87,7 @@ __all__ = [
     "read_folds",
     "read_labelled_folder",
     "read_manifest",
+    "read_part",
     "split_by_speaker",
     "split_comment",
     "statistics_page",
@@ -81,6 +95,7 @@ __all__ = [
     "stream_manifest",
     "summarise",
     "supported_protocols",
+    "transcribe",
     "with_fold_columns",
     "write_manifest",
 ]

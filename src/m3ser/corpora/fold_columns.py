@@ -111,7 +111,10 @@ def read_folds(
     elif _ONE_COLUMN in there:
         folds = _read_one(utterances, _ONE_COLUMN)
     else:
-        raise DataError("There are no folds to read: expected columns fold1, fold2, ..., or split, or fold.")
+        raise DataError(
+            "There are no folds to read: expected columns fold1, fold2, ..., or split, or fold; "
+            "'m3ser corpora split' writes them."
+        )
     left_out: dict[str, int] = {}
     if scheme is not None:
         outside = [scheme.class_of(utterance.emotion) is None for utterance in utterances]

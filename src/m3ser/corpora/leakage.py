@@ -80,7 +80,9 @@ class Overlap:
 
     def __str__(self) -> str:
         near = "" if self.similarity == 1.0 else f" ({self.similarity:.0%} alike)"
-        return f"{self.kind} in {' and '.join(self.parts)}{near}: {self.what} ({self.utterances} utterances)"
+        parts = [*(part for part in SPLITS if part in self.parts), *(part for part in self.parts if part not in SPLITS)]
+        where = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+        return f"{self.kind} in {where}{near}: {self.what} ({self.utterances:,} utterances)"
 
 
 @dataclass(frozen=True)

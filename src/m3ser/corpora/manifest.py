@@ -15,22 +15,24 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from m3ser.corpora.corpus import Progress
+from m3ser.corpora.manifest_rows import COLUMNS, SPLITS, Fault, FaultSample, known_of, problems_of, utterance_of
 from m3ser.errors import DataError, UsageError
 from m3ser.files import appearing_whole
-from m3ser.schema import EMOTIONS, Utterance
+from m3ser.schema import Utterance
 
 __all__ = [
     "COLUMNS",
     "SPLITS",
     "Fault",
+    "FaultSample",
     "Manifest",
     "manifest_faults",
     "read_manifest",
@@ -38,36 +40,11 @@ __all__ = [
     "write_manifest",
 ]
 
-SPLITS = ("train", "validation", "test")
-"""The parts that an utterance can be assigned to."""
-
-_WORDS = ("audio", "emotion", "text", "speaker", "session", "script", "language", "split")
-_NUMBERS = ("start", "end", "valence", "arousal", "dominance")
-COLUMNS = (
-    *("audio", "emotion", "text", "speaker", "session", "script"),
-    *("start", "end", "language", "split", "valence", "arousal", "dominance"),
-)
-"""The columns that have a meaning, in the order in which they are written."""
-
 _META = "meta"
-# BCP 47 in the shapes that matter here: "en", "pt-BR", "zh-Hant".
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_SHOWN = 100
+"""Faults of one kind that an error lists."""
 
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a manifest.
-
-    Attributes:
-        line: where, counted from 1.
-        problem: what was found and what was expected.
-    """
-
-    line: int
-    problem: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.problem}"
+_PROGRESS_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -94,7 +71,7 @@ def read_manifest(path: str | os.PathLike[str], *, check_audio: bool = True) -> 
 
     Raises:
         UsageError: the extension is none of these.
-        DataError: the file cannot be read, or has faults; lists all of them, a line each.
+        DataError: the file cannot be read, or has faults; lists them, a line each, the first hundred of each kind.
     """
     path = Path(path)
     comment: list[str] = []
@@ -113,14 +90,47 @@ def stream_manifest(path: str | os.PathLike[str], *, check_audio: bool = True) -
     return _without_faults(Path(path), check_audio, [])
 
 
-def manifest_faults(path: str | os.PathLike[str], *, check_audio: bool = True) -> Iterator[Fault]:
+def manifest_faults(
+    path: str | os.PathLike[str], *, check_audio: bool = True, progress: Progress | None = None
+) -> Iterator[Fault]:
     """Everything that is wrong with a manifest, as it is found; nothing where it is right.
+
+    More is looked for than :func:`read_manifest` insists on: the same stretch of a recording twice is a fault here (not
+    in a paired manifest, with other words). Of each row with audio a hash of 8 bytes is kept to that end, which takes
+    about 70 bytes of memory; nothing else grows with the manifest.
+
+    Args:
+        path: as in :func:`read_manifest`.
+        check_audio: also make sure that every recording is there.
+        progress: told how many megabytes of the file have been read, and of how many.
 
     Raises:
         UsageError: the extension is none of those of :func:`read_manifest`.
         DataError: the file cannot be read at all.
     """
-    return (entry for entry in _entries(Path(path), check_audio, []) if isinstance(entry, Fault))
+    path = Path(path)
+    folder = str(path.parent)
+    seen: set[int] = set()
+    for line, record in _rows(path, [], progress):
+        if isinstance(record, str):
+            yield Fault(line, record, "rows")
+            continue
+        known = known_of(record)
+        problems = problems_of(known, folder, check_audio=check_audio)
+        for kind, problem in problems:
+            yield Fault(line, problem, kind)
+        if not problems and "audio" in known:
+            stretch = [known["audio"], *(float(known[name]) if name in known else None for name in ("start", "end"))]
+            # Two of a million hash alike by chance once in forty million manifests.
+            key = hash((*stretch, known.get("text") if "relation" in known else None))
+            if key in seen:
+                yield Fault(line, f"{_told(*stretch)} was listed before; expected each utterance once", "repeated")
+            seen.add(key)
+
+
+def _told(audio: str, start: float | None, end: float | None) -> str:
+    until = "" if end is None else f" to {end:g} s"
+    return f"audio '{audio}'" if start is None and end is None else f"audio '{audio}' from {start or 0:g} s{until}"
 
 
 def write_manifest(path: str | os.PathLike[str], utterances: Iterable[Utterance], *, comment: str = "") -> Path:
@@ -226,32 +236,39 @@ def _write_jsonl(file: TextIO, rows: Iterable[Mapping[str, str | float]], commen
 
 
 def _without_faults(path: Path, check_audio: bool, comment: list[str]) -> Iterator[Utterance]:
+    folder = str(path.parent)
+    sample = FaultSample(_SHOWN)
     faults: list[Fault] = []
-    for entry in _entries(path, check_audio, comment):
-        if isinstance(entry, Fault):
-            faults.append(entry)
+    for line, record in _rows(path, comment, None):
+        if isinstance(record, str):
+            found = [Fault(line, record, "rows")]
         else:
-            yield entry
-    if faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-        raise DataError("\n  ".join([f"Manifest '{path}' has {count}:", *map(str, faults)]))
+            known = known_of(record)
+            problems = problems_of(known, folder, check_audio=check_audio)
+            if not problems:
+                yield utterance_of(known, path.parent)
+            found = [Fault(line, problem, kind) for kind, problem in problems]
+        faults += [fault for fault in found if sample.takes(fault)]
+    total = sample.counts.total()
+    if total:
+        count = "1 fault" if total == 1 else f"{total:,} faults"
+        raise DataError("\n  ".join([f"Manifest '{path}' has {count}:", *map(str, faults), *sample.rest()]))
 
 
-def _entries(path: Path, check_audio: bool, comment: list[str]) -> Iterator[Utterance | Fault]:
-    """Each row as an utterance, or its faults; the comment's lines go into `comment` before the first row comes."""
+def _rows(path: Path, comment: list[str], progress: Progress | None) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Line numbers with a row, or with what is wrong with it; comment lines go into `comment` before the first row."""
     records = _csv_records if _form(path) == "csv" else _jsonl_records
     try:
         # Bytes that are not UTF-8 become lone surrogates, which are found, and named with their line, further on.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            for line, record in records(file, comment):
-                if isinstance(record, str):
-                    yield Fault(line, record)
-                    continue
-                problems: list[str] = []
-                utterance = _utterance(record, path.parent, check_audio, problems)
-                if utterance is not None:
-                    yield utterance
-                yield from (Fault(line, problem) for problem in problems)
+        with (
+            path.open("rb") as raw,
+            TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="") as file,
+        ):
+            megabytes = os.fstat(raw.fileno()).st_size // 1_000_000
+            for count, row in enumerate(records(file, comment)):
+                if progress is not None and count % _PROGRESS_ROWS == 0:
+                    progress(raw.tell() // 1_000_000, megabytes)
+                yield row
     except OSError as error:
         raise DataError(f"Manifest '{path}' cannot be read: {error.strerror}.") from None
 
@@ -331,59 +348,3 @@ def _jsonl_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict
 
 def _not_a_number(name: str) -> float:
     raise ValueError(f"{name} is not a number")
-
-
-def _utterance(record: Mapping[str, Any], folder: Path, check_audio: bool, problems: list[str]) -> Utterance | None:
-    """The utterance that a row describes; None, and why in `problems`, where it describes none."""
-    known = {name: value for name, value in record.items() if value is not None and value != ""}
-    words = {name: known.get(name) for name in _WORDS}
-    for name, value in (*words.items(), *((n, v) for n, v in known.items() if n not in COLUMNS)):
-        if isinstance(value, str):
-            if not value.isascii() and any("\udc80" <= letter <= "\udcff" for letter in value):
-                problems.append(f"{name} is not UTF-8")
-        elif value is not None and name in _WORDS:
-            problems.append(f"{name} is {json.dumps(value)}; expected a string")
-    if problems:
-        return None
-
-    numbers = {name: _number(name, known.get(name), problems) for name in _NUMBERS}
-    start, end = numbers["start"], numbers["end"]
-    if start is not None and start < 0:
-        problems.append(f"start is {start:g} s; expected 0 or more")
-    if end is not None and end <= (start or 0.0):
-        problems.append(f"end is {end:g} s; expected more than start, {start or 0.0:g} s")
-
-    if words["emotion"] not in EMOTIONS:
-        problems.append(f"emotion is {_quoted(words['emotion'])}; expected one of {', '.join(EMOTIONS)}")
-    if words["split"] is not None and words["split"] not in SPLITS:
-        problems.append(f"split is {_quoted(words['split'])}; expected one of {', '.join(SPLITS)}")
-    if words["language"] is not None and not _LANGUAGE.fullmatch(words["language"]):
-        problems.append(f"language is {_quoted(words['language'])}; expected a BCP 47 code such as 'en'")
-
-    audio = None if words["audio"] is None else folder / words["audio"]
-    if audio is None and words["text"] is None:
-        problems.append("neither audio nor text; expected one of them at least")
-    if check_audio and audio is not None and not audio.is_file():
-        problems.append(f"audio '{words['audio']}' is not there")
-    if problems:
-        return None
-    extra = {n: v if isinstance(v, str) else json.dumps(v) for n, v in known.items() if n not in COLUMNS}
-    fields: dict[str, Any] = {**words, **numbers, "audio": audio, "extra": extra}
-    return Utterance(**fields)
-
-
-def _number(name: str, value: Any, problems: list[str]) -> float | None:
-    if value is None:
-        return None
-    try:
-        number = math.nan if isinstance(value, (bool, list, dict)) else float(value)
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number):
-        return number
-    problems.append(f"{name} is {_quoted(value)}; expected a number")
-    return None
-
-
-def _quoted(value: object) -> str:
-    return "empty" if value is None else f"'{value}'"

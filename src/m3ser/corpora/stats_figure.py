@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from m3ser.corpora.stats import Statistics
 from m3ser.corpora.stats_page import PAIRED
-from m3ser.corpora.stats_view import Chart, charts, lead, notes
+from m3ser.corpora.stats_view import Chart, charts, lead, notes, shortened
 from m3ser.errors import needing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def statistics_png(statistics: Statistics, *, title: str, comment: str = "", fin
 
     drawn = charts(statistics)
     words = [
-        *((line, _NOTICE if comment.startswith(PAIRED) else _QUIET) for line in _wrapped([comment])),
+        *((line, _NOTICE if comment.startswith(PAIRED) else _QUIET) for line in _wrapped(shortened(comment))),
         *((line, "black") for line in _wrapped([", ".join(f"{name} {value}" for name, value in lead(statistics))])),
         *((line, _QUIET) for line in _wrapped(notes(statistics, findings))),
     ]
@@ -85,7 +85,9 @@ def _draw(figure: Figure, chart: Chart, top: float, height: float, total: float)
         for place, (low, lower, middle, upper, high) in enumerate(chart.boxes):
             axes.plot((low, high), (place, place), color=_BLUE, linewidth=1.5)
             axes.barh(place, upper - lower, left=lower, height=0.55, color=_BLUE)
-            axes.plot((middle, middle), (place - 0.28, place + 0.28), color="white", linewidth=2)
+            # A box without width (everybody says the same sentences) is its notch alone.
+            notch = "white" if upper > lower else _BLUE
+            axes.plot((middle, middle), (place - 0.28, place + 0.28), color=notch, linewidth=2)
         axes.set_xlim(left=0)
         axes.set_xlabel(chart.unit, fontsize=8, loc="right", labelpad=1)
     else:

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from m3ser.corpora.stats import Distribution, Group, Statistics
 
-__all__ = ["Chart", "Rows", "charts", "lead", "name_of", "notes", "telling"]
+__all__ = ["MOST_FOLDS", "Chart", "Rows", "charts", "lead", "name_of", "notes", "shortened", "telling"]
+
+MOST_FOLDS = 3
+"""Folds that are shown one by one; of more, only what they test is."""
+
+_MOST_LINES = 8
 
 _MOST_BARS = 40
 """Speakers that are drawn; all of them are in the table."""
@@ -60,6 +65,14 @@ class Chart:
     alt: str
     rows: Rows
     note: str = ""
+
+
+def shortened(comment: str) -> list[str]:
+    """The lines of a manifest's comment, without the middle of a long one (which has a line for each fold)."""
+    lines = comment.splitlines()
+    if len(lines) <= _MOST_LINES:
+        return lines
+    return [*lines[: _MOST_LINES - 2], f"({len(lines) - _MOST_LINES + 1:,} more lines)", lines[-1]]
 
 
 def lead(statistics: Statistics) -> list[tuple[str, str]]:
@@ -120,11 +133,31 @@ def charts(statistics: Statistics) -> list[Chart]:
         chart = _boxes(title, unit, [*emotions, statistics.whole], spread)
         if chart is not None:
             drawn.append(chart)
+    folds = [column for column in statistics.part_columns if column != "split"]
+    together = len(folds) > MOST_FOLDS
     for column, groups in telling(statistics).items():
-        if column != "emotion":
+        if column != "emotion" and not (together and column in folds):
             title = _TITLES.get(column, column)
             drawn.append(_bars(title, groups, _group_rows(statistics, column), statistics, column=column))
+    if together:
+        drawn.append(_folds(folds, statistics))
     return drawn
+
+
+def _folds(folds: Sequence[str], statistics: Statistics) -> Chart:
+    """Many folds in one drawing: what each of them tests. The table has their parts."""
+    emotions = tuple(statistics.whole.emotions)
+    cells: list[tuple[str | int, ...]] = [
+        (f"{fold}, {name_of(group, fold)}", group.utterances, group.speakers, *group.emotions.values())
+        for fold in folds
+        for group in statistics.groups[fold]
+    ]
+    tested = [sum(group.utterances for group in statistics.groups[fold] if group.value == "test") for fold in folds]
+    shown = tuple(f"{count:,} ({100 * count / max(statistics.whole.utterances, 1):.1f}%)" for count in tested)
+    head = ("fold and part", "utterances", "speakers", *emotions)
+    alt = f"Bars, utterances that each fold tests: {_told(folds, shown)}"
+    rows = Rows("Folds and their parts by emotion: utterances", head, tuple(cells))
+    return Chart("Tested in each fold", tuple(folds), shown, tuple(map(float, tested)), (), "", alt, rows)
 
 
 def telling(statistics: Statistics) -> dict[str, tuple[Group, ...]]:

@@ -69,6 +69,61 @@ def test_scripts_that_recur_are_found(m3ser: Run, iemocap_tree: Callable[..., An
     assert "violations" in broken.stderr
 
 
+def test_what_else_tells_the_emotion_is_said_and_breaks_nothing(m3ser: Run, tmp_path: Path) -> None:
+    emotions = ("angry", "happy", "sad", "neutral")
+    rows = [
+        Utterance(
+            tmp_path / f"{i}.wav",
+            emotions[i % 4],
+            speaker=f"s{i % 8}" if i % 40 else "s9",
+            split="test" if i % 3 == 0 else "train",
+            extra={"gender": "female" if i % 8 < 4 else "male", "duration": "2.0"},
+        )
+        for i in range(240)
+    ]
+    path = write_manifest(tmp_path / "told.csv", rows)
+    result = m3ser("corpora", "audit", str(path), "--protocol", "random", "--no-fingerprints")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.stdout.split())
+    assert "What else tells the emotion known alone values association" in shown
+    assert "The speaker tells much of the emotion (association 0.9" in shown
+    assert "values of speaker have a single emotion" in shown
+    record = json.loads(m3ser("corpora", "audit", str(path), "--protocol", "random", "--json").stdout)
+    found = {one["variable"]: one for one in record["confounds"]["variables"]}
+    assert set(found) == {"speaker", "gender"}
+    assert (found["speaker"]["strong"], found["gender"]["strong"]) == (True, False)
+    assert found["speaker"]["guess"] > 0.9
+    assert found["speaker"]["chance"] == 0.25
+    merged = m3ser("corpora", "audit", str(path), "--protocol", "random", "--json", "--scheme", "basic7")
+    assert json.loads(merged.stdout)["confounds"] == record["confounds"]
+
+
+def test_a_manifest_without_folds_is_told_how_to_get_them(m3ser: Run, demo_clips: Path) -> None:
+    result = m3ser("corpora", "audit", str(demo_clips / "manifest.csv"), "--protocol", "speaker")
+    assert result.exit_code == 1
+    assert "manifest.csv' cannot be audited" in result.stderr
+    assert "'m3ser corpora split' writes them" in result.stderr
+
+
+def test_many_folds_are_printed_as_one(m3ser: Run, tmp_path: Path) -> None:
+    rows = [
+        Utterance(
+            tmp_path / f"{i}.wav",
+            "sad",
+            speaker=f"s{i % 10}",
+            script=f"t{i % 3}",
+            extra={f"fold{n}": "test" if i % 10 == n % 10 else "train" for n in range(1, 9)},
+        )
+        for i in range(60)
+    ]
+    path = write_manifest(tmp_path / "many.csv", rows)
+    short = m3ser("corpora", "audit", str(path), "--protocol", "speaker", "--no-fingerprints").stdout
+    assert "8 folds train 54 9 test 6 1" in " ".join(short.split())
+    assert "in train and test: t0 (20 utterances) [all 8 folds]" in short
+    full = m3ser("corpora", "audit", str(path), "--protocol", "speaker", "--no-fingerprints", "--all").stdout
+    assert "fold8" in full
+
+
 def test_folds_of_ones_own(m3ser: Run, split_of_clips: Callable[..., Path], tmp_path: Path) -> None:
     rows = read_manifest(split_of_clips()).utterances
     own = [replace(u, split=None, extra={**u.extra, "mine": str(i % 2)}) for i, u in enumerate(rows)]

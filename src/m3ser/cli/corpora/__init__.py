@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from m3ser.cli.corpora.audit_verb import audit
+from m3ser.cli.corpora.convert_verb import convert
 from m3ser.cli.corpora.import_verb import import_corpus
 from m3ser.cli.corpora.list_verb import list_corpora
 from m3ser.cli.corpora.pair_verb import pair
@@ -24,6 +25,7 @@ def _corpora() -> None:
 
 corpora.command("list")(list_corpora)
 corpora.command("import")(import_corpus)
+corpora.command("convert")(convert)
 corpora.command("validate")(validate)
 corpora.command("stats")(stats)
 corpora.command("split")(split)

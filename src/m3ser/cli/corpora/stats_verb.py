@@ -101,19 +101,24 @@ def _print(statistics: Statistics, manifest: Manifest, findings: Sequence[str]) 
     from rich.text import Text
 
     from m3ser.corpora.stats_page import PAIRED
-    from m3ser.corpora.stats_view import lead, notes, telling
+    from m3ser.corpora.stats_view import MOST_FOLDS, lead, notes, shortened, telling
 
     console = stdout_console()
-    for line in manifest.comment.splitlines():
+    for line in shortened(manifest.comment):
         console.print(Text(printable(line), style="bold yellow" if manifest.comment.startswith(PAIRED) else "dim"))
     console.print(Text(", ".join(f"{name} {printable(value)}" for name, value in lead(statistics)), style="bold"))
     console.line()
     _print_emotions(console, statistics)
+    more = [column for column in statistics.part_columns if column != "split"][MOST_FOLDS:]
     for column, groups in telling(statistics).items():
+        if column in more:
+            continue
         if column == "speaker":
             _print_speakers(console, groups)
         elif column != "emotion":
             _print_groups(console, statistics, column, groups)
+    if more:
+        console.print(f"\nand {len(more):,} more folds (--json and the page have them all)", style="dim")
     # Findings are about this machine's recordings: on stderr, as those of other verbs.
     for note in notes(statistics, ()):
         console.print(Text(note, style="dim"))
