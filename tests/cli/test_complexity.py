@@ -59,7 +59,7 @@ def test_other_widths(m3ser: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["4m-ser"], "There is no model '4m-ser'; there are 3m-ser"),
+        (["5m-ser"], "There is no model '5m-ser'; there are 3m-ser"),
         (["server", "--tokens", "513"], "The text has 513 tokens; expected 1 to 512"),
         (["server", "--seconds", "0.5"], "0.5 s hold no VGGish example"),
     ],

@@ -14,7 +14,9 @@ pytest.importorskip("sklearn", reason="needs the train extra")
 
 from m3ser.errors import MissingExtraError, UsageError
 from m3ser.evaluation import (
+    auc_per_class,
     confusion_matrix,
+    macro_auc,
     macro_f1,
     precision_per_class,
     recall_per_class,
@@ -92,6 +94,40 @@ def test_rows_are_the_truth() -> None:
     confusion = confusion_matrix([0, 0, 1], [1, 1, 1], labels=[0, 1, 2])
     np.testing.assert_array_equal(confusion, [[0, 2, 0], [0, 1, 0], [0, 0, 0]])
     assert confusion.dtype == np.int64
+
+
+def test_auc_by_hand() -> None:
+    # Of class 0, utterances 0 and 1 (0.7, 0.3) against 2, 3 and 4 (0.2, 0.3, 0.5): of 6 pairs 4 are in order, (0.3,
+    # 0.3) is a tie, (0.3, 0.5) is not. Of class 1, 2 and 3 (0.6, 0.3) against 0, 1 and 4 (0.2, 0.4, 0.3): 4 and a tie.
+    # Of class 2, 4 (0.2) against 0.1, 0.3, 0.2 and 0.4: 1 and a tie.
+    probabilities = [[0.7, 0.2, 0.1], [0.3, 0.4, 0.3], [0.2, 0.6, 0.2], [0.3, 0.3, 0.4], [0.5, 0.3, 0.2]]
+    truth = [0, 0, 1, 1, 2]
+    found = auc_per_class(truth, probabilities)
+    np.testing.assert_allclose(found, [4.5 / 6, 4.5 / 6, 1.5 / 4])
+    assert macro_auc(truth, probabilities) == pytest.approx((0.75 + 0.75 + 0.375) / 3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)), min_size=1))
+def test_auc_against_counting_pairs(rows: list[tuple[int, int, int, int]]) -> None:
+    truth = [row[0] for row in rows]
+    weights = np.array([row[1:] for row in rows], dtype=np.float64)
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    for place, area in enumerate(auc_per_class(truth, probabilities)):
+        column = probabilities[:, place]
+        own = [p for p, t in zip(column, truth, strict=True) if t == place]
+        rest = [p for p, t in zip(column, truth, strict=True) if t != place]
+        if not own or not rest:
+            assert np.isnan(area)
+            continue
+        ranked = sum((p > q) + 0.5 * (p == q) for p in own for q in rest) / (len(own) * len(rest))
+        assert area == pytest.approx(ranked)
+
+
+def test_auc_of_a_class_that_does_not_occur_is_not_a_number() -> None:
+    found = auc_per_class([0, 1], [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]])
+    np.testing.assert_array_equal(found, [1.0, 1.0, np.nan])
+    assert np.isnan(macro_auc([0, 1], [[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]]))
+    assert np.isnan(auc_per_class([0, 0], [[0.9, 0.1], [0.2, 0.8]])).all()
 
 
 PER_CLASS = [recall_per_class, precision_per_class, confusion_matrix]

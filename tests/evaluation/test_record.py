@@ -48,7 +48,8 @@ def test_the_table_gives_both_names(answers: tuple[NDArray[np.int64], NDArray[np
     assert lines[2].startswith("| UA (unweighted accuracy = balanced accuracy) | 80.66% | ")
     assert lines[3].startswith("| WA (weighted accuracy = accuracy) | 79.96% | ")
     assert " to " in lines[2]
-    assert "| happy: recall / precision | 84.34% / 81.44% | |" in lines
+    assert "| happy: recall / precision / AUC | 84.34% / 81.44% / 0.880 | |" in lines
+    assert any(line.startswith("| macro AUC (each class against the rest) | 0.8") for line in lines)
     assert {line.count("|") for line in lines} == {4}
 
 
@@ -58,7 +59,7 @@ def test_as_json(answers: tuple[NDArray[np.int64], NDArray[np.float64]]) -> None
     read = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert set(read) == {field.name for field in dataclasses.fields(found)}
     assert read["confusion"] == PUBLISHED.tolist()
-    assert list(read["recall"]) == list(CLASSES)
+    assert list(read["recall"]) == list(read["auc"]) == list(CLASSES)
     assert set(read["intervals"]["macro_f1"]) == {"low", "high", "level"}
 
 
@@ -79,7 +80,9 @@ def test_a_class_that_does_not_occur() -> None:
     assert found.unweighted_accuracy == 1.0
     assert np.isnan(found.recall[2])
     assert found.to_dict()["recall"] == {"a": 1.0, "b": 1.0, "c": None}
-    assert "| c: recall / precision | undefined / undefined | |" in found.to_markdown()
+    assert found.to_dict()["auc"] == {"a": 1.0, "b": 1.0, "c": None}
+    assert found.to_dict()["macro_auc"] is None
+    assert "| c: recall / precision / AUC | undefined / undefined / undefined | |" in found.to_markdown()
 
 
 def test_labels_for_every_column() -> None:

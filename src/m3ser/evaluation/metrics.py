@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from m3ser.errors import UsageError, needing
-from m3ser.evaluation.checks import paired
+from m3ser.evaluation.checks import paired, probable
 
 __all__ = [
+    "auc_per_class",
     "confusion_matrix",
+    "macro_auc",
     "macro_f1",
     "precision_per_class",
     "recall_per_class",
@@ -156,6 +158,52 @@ def confusion_matrix(truth: ArrayLike, predictions: ArrayLike, *, labels: Sequen
     truth, predictions = _among(labels, truth, predictions)
     counts = _sklearn().confusion_matrix(truth, predictions, labels=labels)
     return cast("NDArray[np.int64]", counts.astype(np.int64))
+
+
+def auc_per_class(truth: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
+    r"""Area under the ROC curve of each class against the rest: how well its probability ranks its utterances.
+
+    .. math:: AUC_c = P(p_{ic} > p_{jc}) + \frac{1}{2} P(p_{ic} = p_{jc})
+
+    for an utterance i that is of class c and a j that is not, drawn at random; 0.5 is chance. Unlike recall and
+    precision it does not ask which class is the likeliest.
+
+    Args:
+        truth: (utterances,) the true classes' columns.
+        probabilities: (utterances, classes), each row summing to 1.
+
+    Returns:
+        (classes,) in [0, 1]; NaN for a class that no utterance, or every one, is of.
+
+    Raises:
+        UsageError: the shapes do not match, a class is no column, or a row is no distribution.
+        MissingExtraError: scikit-learn is not installed.
+
+    Reference:
+        Fawcett (2006), "An introduction to ROC analysis", Pattern Recognition Letters 27(8).
+
+    >>> auc_per_class([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    array([1., 1.])
+    """
+    table, columns = probable(probabilities, truth)
+    area = _sklearn().roc_auc_score
+    areas = np.full(table.shape[1], np.nan)
+    for place in range(table.shape[1]):
+        own = columns == place
+        if own.any() and not own.all():
+            areas[place] = area(own, table[:, place])
+    return areas
+
+
+def macro_auc(truth: ArrayLike, probabilities: ArrayLike) -> float:
+    """The mean over classes of :func:`auc_per_class`, in [0, 1]; NaN where that of any class is not defined.
+
+    Arguments and errors as there.
+
+    >>> macro_auc([0, 0, 1], [[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    1.0
+    """
+    return float(auc_per_class(truth, probabilities).mean())
 
 
 def _f1(truth: ArrayLike, predictions: ArrayLike, *, average: str) -> float:

@@ -36,7 +36,8 @@ class PredictionTable:
         speakers: who speaks it; "" where that is not known.
         folds: the fold whose model was asked ("fold1").
         seeds: (rows,) int64, the seed that this model was trained with.
-        conditions: what the model was given: "both", "audio" or "text".
+        conditions: what the model was given: "both", "audio" or "text"; "both-transcribed" or "text-transcribed" where
+            the words are a speech recogniser's (:data:`m3ser.evaluation.CONDITIONS`).
         truth: (rows,) int64, the column of the true class.
         probabilities: (rows, classes) float64, each row summing to 1.
         extra: any other column by its name, with one string for each row ("relation", "corpus").

@@ -30,6 +30,8 @@ class Evaluation:
         weighted_accuracy: WA, accuracy.
         macro_f1, weighted_f1: F1 averaged over classes, and over classes as they occur.
         recall, precision: of each class; NaN where the class does not occur, or is never predicted.
+        auc: area under the ROC curve of each class against the rest; NaN where a class does not occur.
+        macro_auc: the mean of them; NaN where one is.
         confusion: rows are the truth.
         expected_calibration_error: ECE in 15 bins of equal width.
         brier_score: in [0, 2].
@@ -46,6 +48,8 @@ class Evaluation:
     weighted_f1: float
     recall: tuple[float, ...]
     precision: tuple[float, ...]
+    auc: tuple[float, ...]
+    macro_auc: float
     confusion: tuple[tuple[int, ...], ...]
     expected_calibration_error: float
     brier_score: float
@@ -62,8 +66,10 @@ class Evaluation:
             "weighted_accuracy": self.weighted_accuracy,
             "macro_f1": self.macro_f1,
             "weighted_f1": self.weighted_f1,
-            "recall": {label: _defined(value) for label, value in zip(self.labels, self.recall, strict=True)},
-            "precision": {label: _defined(value) for label, value in zip(self.labels, self.precision, strict=True)},
+            "recall": self._by_label(self.recall),
+            "precision": self._by_label(self.precision),
+            "auc": self._by_label(self.auc),
+            "macro_auc": _defined(self.macro_auc),
             "confusion": [list(row) for row in self.confusion],
             "expected_calibration_error": self.expected_calibration_error,
             "brier_score": self.brier_score,
@@ -83,11 +89,16 @@ class Evaluation:
         ]
         lines = [f"| {self._tested()} | value | {head} |", "|---|---:|---:|"]
         lines += [f"| {title} | {_percent(getattr(self, name))} | {self._between(name)} |" for title, name in rows]
-        for label, recall, precision in zip(self.labels, self.recall, self.precision, strict=True):
-            lines.append(f"| {label}: recall / precision | {_percent(recall)} / {_percent(precision)} | |")
+        lines.append(f"| macro AUC (each class against the rest) | {_area(self.macro_auc)} | |")
+        for label, recall, precision, auc in zip(self.labels, self.recall, self.precision, self.auc, strict=True):
+            shown = f"{_percent(recall)} / {_percent(precision)} / {_area(auc)}"
+            lines.append(f"| {label}: recall / precision / AUC | {shown} | |")
         lines.append(f"| ECE (expected calibration error, 15 bins) | {_percent(self.expected_calibration_error)} | |")
         lines.append(f"| Brier score (0 to 2) | {self.brier_score:.3f} | |")
         return "\n".join(lines)
+
+    def _by_label(self, values: Sequence[float]) -> dict[str, float | None]:
+        return {label: _defined(value) for label, value in zip(self.labels, values, strict=True)}
 
     def _tested(self) -> str:
         people = "" if self.speakers is None else f", {self.speakers} speaker{'s' * (self.speakers != 1)}"
@@ -128,6 +139,7 @@ def evaluate(
     if len(labels) != table.shape[1]:
         raise UsageError(f"{table.shape[1]} columns of probabilities need as many labels; found {list(labels)}.")
     guesses = table.argmax(axis=1)
+    auc = metrics.auc_per_class(columns, table)
     intervals: dict[str, Interval] = {}
     note = "" if speakers is not None else "none: the speakers are not known"
     if speakers is not None:
@@ -146,6 +158,8 @@ def evaluate(
         weighted_f1=metrics.weighted_f1(columns, guesses),
         recall=tuple(metrics.recall_per_class(columns, guesses, labels=classes).tolist()),
         precision=tuple(metrics.precision_per_class(columns, guesses, labels=classes).tolist()),
+        auc=tuple(auc.tolist()),
+        macro_auc=float(auc.mean()),
         confusion=tuple(map(tuple, metrics.confusion_matrix(columns, guesses, labels=classes).tolist())),
         expected_calibration_error=calibration.expected_calibration_error(table, columns),
         brier_score=calibration.brier_score(table, columns),
@@ -156,6 +170,10 @@ def evaluate(
 
 def _defined(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def _area(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.3f}"
 
 
 def _percent(value: float) -> str:

@@ -4,9 +4,11 @@ from m3ser.inference.catalogue import ListedBundle, list_bundles
 from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import Recogniser, load
 from m3ser.inference.requests import TRANSCRIBE, Request
+from m3ser.inference.respondent import BundleRespondent
 
 __all__ = [
     "TRANSCRIBE",
+    "BundleRespondent",
     "ListedBundle",
     "Recogniser",
     "Request",

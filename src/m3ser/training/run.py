@@ -53,7 +53,8 @@ from m3ser.training.judging import (
     logits_of,
     predictions,
 )
-from m3ser.training.learner import Learner
+from m3ser.training.learner import trainee
+from m3ser.training.objective import make_loss
 from m3ser.training.provenance import facts, peak_memory
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import load_recipe, write_recipe
@@ -157,6 +158,8 @@ def train(
     fusion = _fusion(recipe, encoders, scheme)
     judging = _judging(recipe, fusion, utterances)
     examples = [example_of(utterance, scheme) for utterance in utterances]
+    training = [utterance for utterance in utterances if utterance.split == "train"]
+    loss = make_loss(recipe.training, fusion, [example_of(utterance, scheme).label for utterance in training])
     with state.main_process_first():
         if shared is None:
             material = prepare_material(encoders, examples, cache=cache, device=state.device)
@@ -166,8 +169,7 @@ def train(
     if (out / SCORES).is_file():
         return _read(recipe, prepared, out, fold, encoders, material)
 
-    model: nn.Module = fusion if encoders.all_frozen else Learner(fusion, encoders)
-    training = [utterance for utterance in utterances if utterance.split == "train"]
+    model = trainee(fusion, encoders, loss)
     scale = _scale(recipe, material, training) if recipe.model.scale_audio else None
     read = material if scale is None else material.with_audio(lambda audio: Scaled(audio, scale)).in_memory(examples)
     trainer = make_trainer(
@@ -177,6 +179,7 @@ def train(
         training,
         judging,
         scheme,
+        loss=loss,
         seed=recipe.seed,
         title=f"{recipe.name} fold {fold}",
         checkpoints=out / CHECKPOINTS,
@@ -189,7 +192,7 @@ def train(
     table, scores = _judged(recipe, fusion, logits, utterances, names, fold)
     scores["notes"] = list(prepared.split.notes)
     if state.is_main_process:
-        _save(out, fusion, encoders, model)
+        _save(out, fusion, encoders)
         write_predictions(out / PREDICTIONS, table, comment=prepared.comment)
         _record(out / LOG, history)
         _record(out / FACTS, _facts(recipe, prepared, fold, seconds=time.monotonic() - started))
@@ -210,7 +213,8 @@ def open_run(out: Path, recipe: Recipe, *, resume: bool) -> None:
     if known.is_file():
         if not resume:
             raise UsageError(f"'{out}' already holds a run; go on with it by --resume, or name another folder.")
-        if load_recipe(known) != recipe:
+        # What a recipe expects to come out may be written into it once it has.
+        if load_recipe(known).model_copy(update={"expected": recipe.expected}) != recipe:
             raise RecipeError(
                 f"The run in '{out}' is of another recipe; resume it by the same one, or name another folder."
             )
@@ -230,6 +234,7 @@ def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> 
         "fold_name": prepared.split.folds[fold - 1].name,
         "protocol": recipe.data.protocol,
         "corpus_fingerprint": prepared.fingerprint(),
+        "licences": {info.name: info.licence for info in prepared.infos},
         "seconds": round(seconds, 1),
         "peak_memory": peak_memory(),
     }
@@ -337,13 +342,13 @@ def _judged(
     return table, {"conditions": scores, "temperatures": temperatures}
 
 
-def _save(out: Path, fusion: FusionModel, encoders: Encoders, model: nn.Module) -> None:
+def _save(out: Path, fusion: FusionModel, encoders: Encoders) -> None:
     fusion.train(False).cpu()
-    if isinstance(model, Learner):
+    if encoders.all_frozen:
+        models.save(fusion, out / MODEL)
+    else:
         whole = SpeechEmotionModel.from_parts(fusion, text_encoder=encoders.text, audio_encoder=encoders.audio)
         models.save(whole.train(False), out / MODEL)
-    else:
-        models.save(fusion, out / MODEL)
 
 
 def _part(

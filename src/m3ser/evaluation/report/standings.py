@@ -1,0 +1,141 @@
+"""The systems side by side on everything that they were judged on, as Markdown: the shape of the paper's Table 1.
+
+What stands behind a line is in the report of its group; this is the page that one reads first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from m3ser.evaluation.comparison import Comparison
+from m3ser.evaluation.conflict import conflict_flips
+from m3ser.evaluation.report.content import Block, Chapter, Code
+from m3ser.evaluation.report.markdown import chapters_markdown
+from m3ser.evaluation.report.results import Judged, Results
+from m3ser.evaluation.report.tables import Table, share
+from m3ser.page import Cell
+
+__all__ = ["standings"]
+
+_UNKNOWN = "\N{EN DASH}"
+
+
+def standings(
+    groups: Mapping[str, Results],
+    *,
+    title: str,
+    order: Sequence[str],
+    preface: Sequence[str] = (),
+    commands: Sequence[str] = (),
+    failed: Mapping[tuple[str, str], str] | None = None,
+) -> str:
+    """Write the page.
+
+    Args:
+        groups: what was judged on (a protocol, a corpus) -> the runs there, the first one being what others are
+            compared with. The runs' folders are called after their systems.
+        title: the heading.
+        order: the systems, as they are to be listed.
+        preface: what a reader has to know first, a paragraph each.
+        commands: what makes all of it again.
+        failed: (group, system) -> why there is no result.
+    """
+    opening: list[Block] = list(preface)
+    if commands:
+        opening.append(Code("\n".join(commands)))
+    chapters = [Chapter("How it was made", tuple(opening))] if opening else []
+    if len(groups) > 1:
+        chapters.append(Chapter("Overview", (_overview(groups, order),)))
+    chapters += [Chapter(group, _group(results, order)) for group, results in groups.items()]
+    if failed:
+        lines = tuple((group, system, " ".join(reason.split())) for (group, system), reason in failed.items())
+        table = Table("What could not be run", ("judged on", "system", "why"), lines, frozenset({1, 2}))
+        chapters.append(Chapter("Not run", (table,)))
+    return chapters_markdown(title, chapters)
+
+
+def _system(one: Judged) -> str:
+    return one.run.folder.name
+
+
+def _overview(groups: Mapping[str, Results], order: Sequence[str]) -> Table:
+    """A line for each system, and UA in a column for each group."""
+    lines: list[tuple[Cell, ...]] = []
+    for system in order:
+        found = [next((one for one in results.runs if _system(one) == system), None) for results in groups.values()]
+        lines.append((system, *(_UNKNOWN if one is None else _score(one, "unweighted_accuracy") for one in found)))
+    return Table(
+        caption="UA of each system, given all that it looks at; in brackets the 95% interval over speakers",
+        columns=("system", *groups),
+        rows=tuple(lines),
+    )
+
+
+def _group(results: Results, order: Sequence[str]) -> tuple[Block, ...]:
+    baseline, *_ = results.runs
+    compared = {one.second: one for one in results.comparisons}
+    paired = any(one.run.paired for one in results.runs)
+    columns = ["system", "UA", "WA", "sd of UA", "UA, voice alone", "UA, words alone", "ECE"]
+    columns += ["UA against " + _system(baseline)] * (len(results.runs) > 1)
+    columns += ["right answers turned by conflicting words"] * paired
+    lines: list[tuple[Cell, ...]] = []
+    for one in sorted(results.runs, key=lambda one: order.index(_system(one))):
+        line: list[Cell] = [_system(one), _score(one, "unweighted_accuracy"), _score(one, "weighted_accuracy")]
+        deviation = one.deviations[one.condition]
+        line.append(_UNKNOWN if deviation is None else f"{100 * deviation['unweighted_accuracy']:.2f}")
+        for condition in ("audio", "text"):
+            scores = one.scores.get(condition)
+            line.append(_UNKNOWN if scores is None else share(scores.unweighted_accuracy))
+        line.append(share(one.own.expected_calibration_error))
+        if len(results.runs) > 1:
+            line.append(_UNKNOWN if one.name not in compared else _difference(compared[one.name]))
+        if paired:
+            line.append(_flips(one))
+        lines.append(tuple(line))
+    caption = (
+        "UA: unweighted accuracy = balanced accuracy; WA: weighted accuracy = accuracy; given all that a system looks "
+        "at, all folds and seeds pooled, in brackets the 95% interval over speakers; sd: between seeds"
+    )
+    if len(results.runs) > 1:
+        caption += "; differences in points, with the paired bootstrap's interval and Holm-corrected p-value"
+    return (_tested(baseline), Table(caption, tuple(columns), tuple(lines)), *_notes(results, order))
+
+
+def _tested(one: Judged) -> str:
+    speakers = "" if one.own.speakers is None else f" of {one.own.speakers} speakers"
+    folds, seeds = len(one.run.folds), len(one.run.seeds)
+    return (
+        f"Tested on {one.utterances[one.condition]:,} utterances{speakers}; {folds} fold{'s' * (folds != 1)}, "
+        f"{seeds} seed{'s' * (seeds != 1)}; protocol {', '.join(one.run.marks)}."
+    )
+
+
+def _notes(results: Results, order: Sequence[str]) -> list[Block]:
+    notes = dict.fromkeys(note for one in results.runs for note in one.run.notes)
+    told: list[Block] = [f"Note: {note}." if not note.endswith(".") else f"Note: {note}" for note in notes]
+    expected = {_system(one): one.run.expected for one in results.runs if one.run.expected}
+    if expected:
+        lines = tuple((name, expected[name]) for name in order if name in expected)
+        told.append(Table("What the recipes expect", ("system", "expected"), lines, frozenset({1})))
+    told += [f"{name} is not compared: {why}" for name, why in results.not_compared.items()]
+    return told
+
+
+def _score(one: Judged, name: str) -> str:
+    value = share(getattr(one.own, name))
+    interval = one.own.intervals.get(name)
+    return value if interval is None else f"{value} ({100 * interval.low:.2f} to {100 * interval.high:.2f})"
+
+
+def _difference(found: Comparison) -> str:
+    one = found.differences["unweighted_accuracy"]
+    p = "p < 0.001" if one.p_adjusted < 0.001 else f"p = {one.p_adjusted:.3f}"
+    return f"{100 * one.value:+.2f} ({100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}; {p})"
+
+
+def _flips(one: Judged) -> str:
+    found = conflict_flips(one.run.predictions)
+    if found is None:
+        return _UNKNOWN
+    interval = "" if found.interval is None else f" ({100 * found.interval[0]:.2f} to {100 * found.interval[1]:.2f})"
+    return f"{share(found.rate)}{interval}"
