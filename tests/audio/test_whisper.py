@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from m3ser.audio import load_waveform, whisper_log_mel
+from m3ser.audio import FRONT_ENDS, load_waveform, whisper_log_mel
 from m3ser.audio.whisper import whisper_mel_filters
 
 
@@ -48,6 +48,14 @@ def test_equals_transformers_on_real_clips(demo_clips: Path, reference) -> None:
 def test_equals_transformers_on_the_shortest(speech, reference, samples: int) -> None:
     clip = speech[8_000 : 8_000 + samples]
     np.testing.assert_allclose(whisper_log_mel(clip), reference(clip), rtol=0, atol=1e-5)
+
+
+def test_the_latest_models_read_128_bands(speech) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs transformers, of the 'train' extra")
+    theirs = transformers.WhisperFeatureExtractor(feature_size=128)._np_extract_fbank_features(speech[None], "cpu")[0].T
+    found = FRONT_ENDS["whisper128"].features(speech)
+    assert found.shape == (len(speech) // 160, 128)
+    np.testing.assert_allclose(found, theirs, rtol=0, atol=1e-5)
 
 
 def test_equals_transformers_on_other_corpora(shared_data: Path, reference) -> None:

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from m3ser.encoders import (  # noqa: E402
     Encoder,
     EncoderStates,
+    SpeechEncoder,
     TextEncoder,
     VGGish,
     WhisperArchitecture,
@@ -59,12 +60,43 @@ def small_whisper(small_architecture) -> Callable[..., WhisperEncoder]:
     return build
 
 
+TEXT = {
+    "bert": {},
+    "roberta": {},
+    "xlm-roberta": {},
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["c2p", "p2c"],
+        "position_buckets": 8,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "position_biased_input": False,
+        "conv_kernel_size": 3,
+    },
+    "modernbert": {
+        "global_attn_every_n_layers": 2,
+        "local_attention": 4,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "cls_token_id": 1,
+        "eos_token_id": 2,
+        "sep_token_id": 2,
+    },
+    "electra": {"embedding_size": 8},
+    "mpnet": {},
+    "albert": {"embedding_size": 8},
+}
+"""Families of text models, and what they need said."""
+
+
 @pytest.fixture(scope="session")
 def small_text() -> Callable[..., TextEncoder]:
     """A random BERT, or another model of transformers with the given settings."""
     transformers = pytest.importorskip("transformers")
 
-    def build(kind: str = "bert", *, pooled: bool = False, **settings: object) -> TextEncoder:
+    def build(
+        kind: str = "bert", *, pooled: bool = False, options: dict[str, object] | None = None, **settings: object
+    ) -> TextEncoder:
         torch.manual_seed(0)
         sizes = {
             "hidden_size": 16,
@@ -74,8 +106,57 @@ def small_text() -> Callable[..., TextEncoder]:
             "vocab_size": 50,
             "max_position_embeddings": 32,
         }
-        config = transformers.AutoConfig.for_model(kind, **(sizes | settings))
-        return TextEncoder(transformers.AutoModel.from_config(config), pooled=pooled).eval()
+        config = transformers.AutoConfig.for_model(kind, **(sizes | TEXT.get(kind, {}) | settings))
+        return TextEncoder(transformers.AutoModel.from_config(config), pooled=pooled, **(options or {})).eval()
+
+    return build
+
+
+SPEECH = {
+    "wav2vec2": {},
+    "wav2vec2-large": {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "hubert": {},
+    "hubert-large": {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "wavlm": {},
+    "wavlm-large": {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    "unispeech": {},
+    "unispeech-sat": {},
+    "data2vec-audio": {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 3},
+    "wav2vec2-conformer": {},
+    "wav2vec2-bert": {"left_max_position_embeddings": 8, "right_max_position_embeddings": 4},
+    "audio-spectrogram-transformer": {"max_length": 128},
+}
+"""Families of speech models, and what their large ones have differently."""
+
+
+@pytest.fixture(scope="session")
+def speech_model() -> Callable[..., torch.nn.Module]:
+    """A random speech model of transformers: convolutions as published but narrow, 3 blocks of width 16."""
+    transformers = pytest.importorskip("transformers")
+
+    def build(kind: str = "wav2vec2", **settings: object) -> torch.nn.Module:
+        torch.manual_seed(0)
+        sizes = {
+            "hidden_size": 16,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "intermediate_size": 24,
+            "conv_dim": [8] * 7,
+            "num_conv_pos_embeddings": 16,
+            "num_conv_pos_embedding_groups": 2,
+        }
+        config = transformers.AutoConfig.for_model(kind.removesuffix("-large"), **(sizes | SPEECH[kind] | settings))
+        return transformers.AutoModel.from_config(config).eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def small_speech(speech_model) -> Callable[..., SpeechEncoder]:
+    """A random speech encoder with the given options, the same weights every time."""
+
+    def build(kind: str = "wav2vec2", *, settings: dict[str, object] | None = None, **options: object) -> SpeechEncoder:
+        return SpeechEncoder.of(speech_model(kind, **(settings or {})), **options).eval()
 
     return build
 

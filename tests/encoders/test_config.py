@@ -41,7 +41,7 @@ def test_whisper(whisper_tiny):
     encoder = build_encoder(spec)
     assert isinstance(encoder, WhisperEncoder)
     assert encoder.frozen
-    assert (encoder.dim, encoder.picked, encoder.window) == (1536, (1, 2), 16)
+    assert (encoder.dim, encoder.selection.picked, encoder.selection.window) == (1536, (1, 2), 16)
     other = rebuilt(encoder)
     assert other.config == encoder.config
     assert other.dim == encoder.dim
@@ -95,18 +95,28 @@ def test_an_encoder_built_by_hand_has_no_config(small_whisper):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"kind": "hubert"}, "no encoder of kind 'hubert'; known kinds are text, vggish, whisper"),
+        (
+            {"kind": "hubert"},
+            "no encoder of kind 'hubert'; known kinds are egemaps, mfcc, speech, text, vggish, whisper, word-vectors",
+        ),
         ({}, "no encoder of kind None"),
         ({"kind": ["text"]}, r"no encoder of kind \['text'\]"),
         (
             {"kind": "text", "poled": True},
-            "'text' has no option 'poled'; it has frozen, kind, source, revision, pooled",
+            "'text' has no option 'poled'; it has frozen, lora, layer, combine, kind, source, revision, pooled",
         ),
         ({"kind": "text", "pooled": "yes"}, "'text' are not possible: pooled: Input should be a valid boolean"),
         ({"kind": "whisper"}, "'whisper' are not possible: source: Field required"),
         ({"kind": "whisper", "source": "x", "statistics": "max"}, "statistics: Input should be 'mean' or 'mean\\+std'"),
         ({"kind": "vggish", "postprocess": True, "frozen": False}, "cannot be trained through its post-processing"),
         ({"kind": "vggish", "postprocess": True, "source": None}, "random weights has no post-processing"),
+        ({"kind": "vggish", "frozen": {"first": 2}}, "VGGish has no blocks"),
+        ({"kind": "text", "frozen": {"first": -1}}, "frozen.*greater than or equal to 0"),
+        ({"kind": "text", "frozen": False, "lora": {}}, "lora leaves the encoder's own weights as they are"),
+        ({"kind": "text", "lora": {"rank": 0}}, "lora.rank: Input should be greater than or equal to 1"),
+        ({"kind": "mfcc", "frozen": False}, "acoustic features have no weights that could learn"),
+        ({"kind": "egemaps", "frozen": {"first": 0}}, "acoustic features have no weights that could learn"),
+        ({"kind": "mfcc", "coefficients": 13}, "coefficients: Input should be 39 or 40"),
     ],
 )
 def test_what_is_not_possible_is_one_sentence(spec, words):

@@ -14,13 +14,24 @@ from m3ser.models import FusionModel  # noqa: E402
 
 SIZES = {"text_dim": 32, "audio_dim": 16, "num_labels": 3}
 
+FAITHFUL = ("3m-ser", "3m-ser-ln", "3m-ser-minmax", "server", "text-only", "audio-only", "memocmt", "4m-ser")
+FAITHFUL += ("mdre", "mdrea", "are", "tre")
+TIERS = dict.fromkeys(FAITHFUL, "faithful") | {
+    "mcsan": "near",
+    "can": "reconstruction",
+    "m-elmo": "reconstruction",
+    "adcrnn": "reconstruction",
+}
+
 
 def test_every_name_is_listed_with_its_tier_and_source():
-    assert models.names() == ("3m-ser", "3m-ser-ln", "3m-ser-minmax", "server", "text-only", "audio-only")
+    assert sorted(models.names()) == sorted(TIERS)
     for name in models.names():
         system = models.system(name)
         assert system.name == name
-        assert system.tier == "faithful"
+        assert system.tier == TIERS[name]
+        docstring = sys.modules[system.model_class().__module__].__doc__
+        assert f"Tier: {system.tier}" in docstring
         assert system.source
         assert "\n" not in system.description
         assert issubclass(system.model_class(), FusionModel)
@@ -55,6 +66,11 @@ def test_an_unknown_name_lists_the_known_ones():
         ("3m-ser", ("num_heads", "dropout", "hidden_dim", "fusion_dim")),
         ("server", ("dropout", "hidden_dim", "fusion_dim")),
         ("text-only", ("dropout", "hidden_dim")),
+        ("are", ("hidden_dim", "dropout", "functionals_dim", "max_steps")),
+        ("tre", ("hidden_dim", "dropout", "max_tokens")),
+        ("can", ("segments", "hidden_dim", "dropout")),
+        ("mcsan", ("fusion_dim", "num_heads", "inner_dim", "dropout", "max_steps")),
+        ("adcrnn", ("fusion_dim", "dilations", "hidden_dim", "dropout")),
         ("audio-only", ("hidden_dim",)),
     ],
 )
@@ -84,6 +100,26 @@ def test_an_unknown_option_lists_the_known_ones(name, options):
 def test_impossible_sizes(change, message):
     with pytest.raises(UsageError, match=message):
         models.build("3m-ser-ln", **(SIZES | change))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("are", {"functionals_dim": 16}, "functionals_dim is 16, which leaves none of the 16 features"),
+        ("mdre", {"functionals_dim": -1}, "functionals_dim is -1; an integer of at least 0"),
+        ("mdrea", {"functionals_dim": True}, "functionals_dim is True; an integer of at least 0"),
+        ("mdre", {"hidden_dim": 1}, "hidden_dim is 1; mdre halves it"),
+        ("mdre", {"text_dropout": 1}, "text_dropout is 1; a number from 0"),
+        ("tre", {"max_tokens": 0}, "max_tokens is 0; a positive integer"),
+        ("can", {"segments": 0}, "segments is 0; a positive integer"),
+        ("mcsan", {"fusion_dim": 12}, "fusion_dim is 12, which 8 attention heads do not divide"),
+        ("adcrnn", {"dilations": []}, "dilations is empty; at least one layer"),
+        ("adcrnn", {"dilations": (1, 0)}, "dilations is 0; a positive integer"),
+    ],
+)
+def test_impossible_options_of_one_system(name, options, message):
+    with pytest.raises(UsageError, match=message):
+        models.build(name, **SIZES, **options)
 
 
 @pytest.mark.parametrize("name", ["3m-ser", "3m-ser-ln", "3m-ser-minmax", "server"])

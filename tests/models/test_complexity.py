@@ -18,6 +18,7 @@ from m3ser.errors import UsageError  # noqa: E402
 from m3ser.models import complexity  # noqa: E402
 from m3ser.models.attention import MultiHeadAttention  # noqa: E402
 from m3ser.models.complexity import PRINTED, examples_in, explain, measure  # noqa: E402
+from m3ser.models.m_elmo import EqualShares  # noqa: E402
 
 
 def by_layer(module: nn.Module, run: Callable[[], object]) -> int:
@@ -38,6 +39,8 @@ def by_layer(module: nn.Module, run: Callable[[], object]) -> int:
             queries, length = query[..., 0].numel(), keys[..., 0].numel()
             total += 2 * dim * dim * (queries + 2 * length)  # Q, K and V; the layer behind is one of nn.Linear
             total += 2 * 2 * queries * keys.shape[1] * dim  # QK', and its softmax times V
+        elif isinstance(layer, EqualShares):
+            total += 2 * output.numel() * inputs[0].shape[1]  # every piece a weighted sum of all steps
         elif isinstance(layer, BertSelfAttention):
             states = inputs[0] if inputs else options["hidden_states"]
             total += 2 * 2 * states[..., 0].numel() * states.shape[1] * states.shape[2]
@@ -192,8 +195,8 @@ def test_bad_use(options: dict[str, Any], problem: str) -> None:
 
 
 def test_an_unknown_system_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no model '4m-ser'; there are 3m-ser"):
-        measure("4m-ser")
+    with pytest.raises(UsageError, match="no model '5m-ser'; there are 3m-ser"):
+        measure("5m-ser")
 
 
 def test_the_difference_to_the_paper_is_explained_with_what_was_counted() -> None:

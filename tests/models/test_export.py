@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,12 +15,6 @@ from m3ser import models  # noqa: E402
 
 TEXT_DIM, AUDIO_DIM = 24, 16
 INPUTS = ("text", "text_mask", "audio", "audio_mask")
-
-# Said by torch about itself; nothing here can prevent it.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:# The axis name.*will not be used:UserWarning"),
-]
 
 
 def batch_of(rows, tokens, steps, seed=0):
@@ -41,16 +37,19 @@ def export(model, path):
     dim = torch.export.Dim
     batch, tokens, steps = dim("batch"), dim("tokens"), dim("steps")
     shapes = dict(zip(INPUTS, ({0: batch, 1: tokens},) * 2 + ({0: batch, 1: steps},) * 2, strict=True))
-    torch.onnx.export(
-        model,
-        batch_of(2, 5, 3),
-        path,
-        dynamo=True,
-        input_names=INPUTS,
-        output_names=["logits"],
-        dynamic_shapes=shapes,
-        verbose=False,
-    )
+    # Torch warns of its own ways of exporting, above all of recurrences; nothing here can prevent it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            batch_of(2, 5, 3),
+            path,
+            dynamo=True,
+            input_names=INPUTS,
+            output_names=["logits"],
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
     return ort.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
@@ -71,12 +70,12 @@ def test_onnx_gives_the_same_logits(name, options, tmp_path):
     missing_text, missing_audio = batch_of(4, 6, 5), batch_of(4, 6, 5)
     missing_text[1][1:3] = False
     missing_audio[3][:2] = False
-    if name != "text-only":
+    if "audio" in model.modalities:
         batches += [
             missing_text,
             (torch.zeros(1, 1, TEXT_DIM), torch.zeros(1, 1, dtype=torch.bool), *batch_of(1, 1, 4)[2:]),
         ]
-    if name != "audio-only":
+    if "text" in model.modalities:
         batches += [
             missing_audio,
             (*batch_of(1, 4, 1)[:2], torch.zeros(1, 1, AUDIO_DIM), torch.zeros(1, 1, dtype=torch.bool)),

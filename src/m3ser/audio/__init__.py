@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from m3ser.audio.decode import MIN_SAMPLES, AudioInfo, load_waveform, probe, stream_waveform
 from m3ser.audio.front_ends import FRONT_ENDS, FrontEnd
+from m3ser.audio.kaldi import ast_log_mel, wav2vec2_bert_features
 from m3ser.audio.resampling import SAMPLE_RATE, resample
 from m3ser.audio.sources import AudioSource, source_name
 from m3ser.audio.vggish import log_mel_examples, stream_log_mel_examples
@@ -19,6 +20,7 @@ __all__ = [
     "AudioInfo",
     "AudioSource",
     "FrontEnd",
+    "ast_log_mel",
     "load_waveform",
     "log_mel_examples",
     "probe",
@@ -26,5 +28,6 @@ __all__ = [
     "source_name",
     "stream_log_mel_examples",
     "stream_waveform",
+    "wav2vec2_bert_features",
     "whisper_log_mel",
 ]

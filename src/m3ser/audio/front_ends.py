@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.audio import vggish, whisper
+from m3ser.audio import acoustic, kaldi, vggish, waveform, whisper
 from m3ser.audio.resampling import SAMPLE_RATE
 
 __all__ = ["FRONT_ENDS", "FrontEnd"]
@@ -25,6 +25,7 @@ class FrontEnd:
         feature_shape: shape of one step.
         hop: samples from one step to the next.
         min_samples: samples that the first step needs; fewer give no step.
+        extra: the extra whose packages it needs; None: it does without.
     """
 
     name: str
@@ -32,6 +33,7 @@ class FrontEnd:
     feature_shape: tuple[int, ...]
     hop: int
     min_samples: int
+    extra: str | None = None
 
     @property
     def frames_per_second(self) -> float:
@@ -42,6 +44,22 @@ class FrontEnd:
 def _vggish_features(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     return vggish.log_mel_examples(waveform, SAMPLE_RATE)
 
+
+def _whisper128_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return whisper.whisper_log_mel(samples, bands=whisper.MORE_BANDS)
+
+
+def _mfcc39_and_egemaps(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return acoustic.with_functionals(acoustic.mfcc39(samples), samples)
+
+
+def _mfcc40_and_egemaps(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return acoustic.with_functionals(acoustic.mfcc40(samples), samples)
+
+
+_FUNCTIONALS = acoustic.FUNCTIONALS
+# One step for the whole recording: as if the next one came after more than a prediction ever takes.
+_NEVER = SAMPLE_RATE * 3600
 
 FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
     {
@@ -60,6 +78,42 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
                 feature_shape=(whisper.BANDS,),
                 hop=whisper.HOP,
                 min_samples=whisper.HOP,
+            ),
+            FrontEnd(
+                name="whisper128",
+                features=_whisper128_features,
+                feature_shape=(whisper.MORE_BANDS,),
+                hop=whisper.HOP,
+                min_samples=whisper.HOP,
+            ),
+            FrontEnd("waveform", waveform.as_it_is, feature_shape=(), hop=1, min_samples=1),
+            FrontEnd("waveform-normalised", waveform.normalised, feature_shape=(), hop=1, min_samples=1),
+            FrontEnd(
+                name="wav2vec2-bert",
+                features=kaldi.wav2vec2_bert_features,
+                feature_shape=(kaldi.STACKED * kaldi.BERT_BANDS,),
+                hop=kaldi.STACKED * kaldi.HOP,
+                min_samples=kaldi.WINDOW_LENGTH + (kaldi.STACKED - 1) * kaldi.HOP,
+            ),
+            FrontEnd("ast", kaldi.ast_log_mel, (kaldi.AST_BANDS,), kaldi.HOP, kaldi.WINDOW_LENGTH),
+            FrontEnd("mfcc39", acoustic.mfcc39, (39,), acoustic.HOP, acoustic.WINDOW, "acoustic"),
+            FrontEnd("mfcc40", acoustic.mfcc40, (40,), acoustic.HOP, acoustic.WINDOW, "acoustic"),
+            FrontEnd("egemaps", acoustic.egemaps, (_FUNCTIONALS,), _NEVER, acoustic.EGEMAPS_SAMPLES, "acoustic"),
+            FrontEnd(
+                name="mfcc39+egemaps",
+                features=_mfcc39_and_egemaps,
+                feature_shape=(39 + _FUNCTIONALS,),
+                hop=acoustic.HOP,
+                min_samples=acoustic.EGEMAPS_SAMPLES,
+                extra="acoustic",
+            ),
+            FrontEnd(
+                name="mfcc40+egemaps",
+                features=_mfcc40_and_egemaps,
+                feature_shape=(40 + _FUNCTIONALS,),
+                hop=acoustic.HOP,
+                min_samples=acoustic.EGEMAPS_SAMPLES,
+                extra="acoustic",
             ),
         )
     }

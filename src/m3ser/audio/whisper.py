@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from m3ser.audio.resampling import SAMPLE_RATE
 from m3ser.audio.spectrum import MelSpectrum, triangular_filters
 
-__all__ = ["BANDS", "HOP", "whisper_log_mel", "whisper_mel_filters"]
+__all__ = ["BANDS", "HOP", "MORE_BANDS", "whisper_log_mel", "whisper_mel_filters"]
 
 WINDOW_LENGTH = SAMPLE_RATE * 25 // 1000  # 400 samples: 25 ms, also the points of the FFT
 HOP = SAMPLE_RATE * 10 // 1000  # 160 samples: 10 ms
 BANDS = 80
+MORE_BANDS = 128  # from large-v3 on
 POWER_FLOOR = 1e-10  # smallest power that is told from silence
 DYNAMIC_RANGE = 8.0  # powers of ten below the utterance's loudest band; what is weaker is raised to that
 
@@ -28,23 +29,24 @@ _BREAK_MEL = _BREAK_HERTZ / _HERTZ_PER_MEL  # 15
 _LOG_STEP = np.log(6.4) / 27.0  # 27 mels from 1 kHz to 6.4 kHz
 
 
-def whisper_log_mel(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDArray[np.float32]:
     """Whisper's input for one utterance.
 
-    Power spectra of 25 ms every 10 ms, centred (the ends are mirrored); 80 mel bands from 0 to 8 kHz; log10, no weaker
+    Power spectra of 25 ms every 10 ms, centred (the ends are mirrored); mel bands from 0 to 8 kHz; log10, no weaker
     than 8 below the utterance's maximum; then ``(x + 4) / 4``.
 
     Args:
         waveform: (samples,) at 16 kHz, in [-1, 1].
+        bands: 80, or 128 for the models from large-v3 on.
 
     Returns:
-        (samples // 160, 80) float32, mostly in [-1, 1.5].
+        (samples // 160, bands) float32, mostly in [-1, 1.5].
     """
     frames = len(waveform) // HOP
     if not frames:
-        return np.empty((0, BANDS), dtype=np.float32)
+        return np.empty((0, bands), dtype=np.float32)
     # The frame centred on the very end is dropped, as in the reference.
-    mel = _spectrum()(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"))[:frames]
+    mel = _spectrum(bands)(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"))[:frames]
     np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
     np.log10(mel, out=mel)
     np.maximum(mel, mel.max() - np.float32(DYNAMIC_RANGE), out=mel)
@@ -53,9 +55,9 @@ def whisper_log_mel(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     return mel
 
 
-def whisper_mel_filters() -> NDArray[np.float64]:
-    """Whisper's 80 triangular bands, each of the same area: (201 bins, 80 bands), in 1 / Hz."""
-    mels = np.linspace(0.0, _slaney_mel(SAMPLE_RATE / 2), BANDS + 2)
+def whisper_mel_filters(bands: int = BANDS) -> NDArray[np.float64]:
+    """Whisper's triangular bands, each of the same area: (201 bins, bands), in 1 / Hz."""
+    mels = np.linspace(0.0, _slaney_mel(SAMPLE_RATE / 2), bands + 2)
     edges = np.where(
         mels < _BREAK_MEL, mels * _HERTZ_PER_MEL, _BREAK_HERTZ * np.exp((mels - _BREAK_MEL) * _LOG_STEP)
     )  # in Hz: here the triangles are straight on the frequency axis
@@ -70,7 +72,7 @@ def _slaney_mel(hertz: float) -> float:
 
 
 @cache
-def _spectrum() -> MelSpectrum:
+def _spectrum(bands: int) -> MelSpectrum:
     return MelSpectrum(
-        window_length=WINDOW_LENGTH, hop=HOP, fft_length=WINDOW_LENGTH, filters=whisper_mel_filters(), power=True
+        window_length=WINDOW_LENGTH, hop=HOP, fft_length=WINDOW_LENGTH, filters=whisper_mel_filters(bands), power=True
     )

@@ -5,35 +5,131 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from m3ser.encoders.base import Encoder, freeze
+from m3ser.encoders.acoustic import AcousticEncoder
+from m3ser.encoders.adapters import add_lora
+from m3ser.encoders.base import Encoder, freeze, freeze_first
+from m3ser.encoders.layers import Combine
 from m3ser.encoders.pooling import Statistics
 from m3ser.encoders.published import BERT_BASE
+from m3ser.encoders.speech import SpeechEncoder
 from m3ser.encoders.text import TextEncoder
 from m3ser.encoders.vggish import VGGish, VGGishEncoder
-from m3ser.encoders.whisper import Combine, WhisperEncoder
+from m3ser.encoders.whisper import WhisperEncoder
+from m3ser.encoders.word_vectors import WordVectorEncoder
 from m3ser.errors import UsageError
 
-__all__ = ["EncoderConfig", "TextConfig", "VGGishConfig", "WhisperConfig", "build_encoder"]
+__all__ = [
+    "EgemapsConfig",
+    "EncoderConfig",
+    "FirstFrozen",
+    "LoraOptions",
+    "MfccConfig",
+    "SpeechConfig",
+    "TextConfig",
+    "VGGishConfig",
+    "WhisperConfig",
+    "WordVectorConfig",
+    "build_encoder",
+]
 
 PUBLISHED = "published"
 
 
-class _Config(BaseModel):
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FirstFrozen(_Options):
+    """An encoder that is frozen in part.
+
+    Attributes:
+        first: how many of its blocks stay as they are, and with them all that is below the blocks.
+    """
+
+    first: int = Field(ge=0)
+
+
+class LoraOptions(_Options):
+    """LoRA; see :func:`m3ser.encoders.adapters.add_lora`."""
+
+    rank: int = Field(default=8, ge=1)
+    alpha: int = Field(default=16, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: list[str] | None = Field(default=None, min_length=1)
+
+
+class _Config(_Options):
     """One encoder's source and options.
 
     Attributes:
-        frozen: whether it stays as it is; see :func:`~m3ser.encoders.freeze`.
+        frozen: whether it stays as it is (see :func:`~m3ser.encoders.freeze`), as a whole or in part.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    frozen: bool | FirstFrozen = True
 
-    frozen: bool = True
+    @property
+    def learns(self) -> bool:
+        """Whether anything of the network changes in training."""
+        return self.frozen is not True
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a mix of its layers is learnt."""
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON-ready values, from which :func:`build_encoder` builds the same encoder."""
         return self.model_dump(mode="json")
+
+    def build(self) -> Encoder:
+        """The encoder that this describes."""
+        raise NotImplementedError
+
+
+class _Adaptable(_Config):
+    """A network of blocks, which can be trained in part.
+
+    Attributes:
+        lora: trained matrices beside the weights, which stay as they are; None: none.
+        combine: what becomes of several hidden states.
+    """
+
+    lora: LoraOptions | None = None
+    layer: int | list[int] | None = None
+    combine: Combine = "concat"
+
+    @model_validator(mode="after")
+    def _check_lora(self) -> Any:
+        if self.lora is not None and self.frozen is not True:
+            raise ValueError("lora leaves the encoder's own weights as they are: it goes with frozen: true")
+        return self
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything of the network changes in training."""
+        return self.frozen is not True or self.lora is not None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a mix of its layers is learnt."""
+        return self.combine == "mix"
+
+    def build(self) -> Encoder:
+        """The encoder that this describes."""
+        encoder = self._load()
+        if self.lora is not None:
+            add_lora(encoder, **self.lora.model_dump())
+        elif isinstance(self.frozen, FirstFrozen):
+            freeze_first(encoder, self.frozen.first)
+        elif self.frozen:
+            freeze(encoder)
+        return encoder
+
+    def _load(self) -> Encoder:
+        """The encoder with nothing frozen."""
+        raise NotImplementedError
 
 
 class VGGishConfig(_Config):
@@ -52,6 +148,8 @@ class VGGishConfig(_Config):
 
     @model_validator(mode="after")
     def _check(self) -> VGGishConfig:
+        if isinstance(self.frozen, FirstFrozen):
+            raise ValueError("VGGish has no blocks: it is frozen or trained as a whole")  # noqa: TRY004 - pydantic's
         if self.postprocess and not self.frozen:
             raise ValueError("VGGish cannot be trained through its post-processing: postprocess needs frozen")
         if self.postprocess and self.source is None:
@@ -72,36 +170,110 @@ class VGGishConfig(_Config):
         return freeze(encoder) if self.frozen else encoder
 
 
-class WhisperConfig(_Config):
+class WhisperConfig(_Adaptable):
     """The encoder of a Whisper model; see :class:`~m3ser.encoders.WhisperEncoder` for the options."""
 
     kind: Literal["whisper"] = "whisper"
     source: str
     revision: str | None = None
-    layer: int | list[int] | None = None
-    combine: Combine = "concat"
     step_seconds: float | None = None
     statistics: Statistics = "mean"
 
-    def build(self) -> WhisperEncoder:
-        """The encoder that this describes."""
-        return WhisperEncoder.from_pretrained(**self.model_dump(exclude={"kind"}))
+    def _load(self) -> WhisperEncoder:
+        return WhisperEncoder.from_pretrained(frozen=False, **self.model_dump(exclude={"kind", "frozen", "lora"}))
 
 
-class TextConfig(_Config):
-    """A text encoder of the BERT family; see :class:`~m3ser.encoders.TextEncoder` for the options."""
+class SpeechConfig(_Adaptable):
+    """A speech model of transformers; see :meth:`SpeechEncoder.from_pretrained` for the options."""
+
+    kind: Literal["speech"] = "speech"
+    source: str
+    revision: str | None = None
+    normalise: bool | None = None
+    step_seconds: float | None = None
+    statistics: Statistics = "mean"
+
+    def _load(self) -> SpeechEncoder:
+        return SpeechEncoder.from_pretrained(frozen=False, **self.model_dump(exclude={"kind", "frozen", "lora"}))
+
+
+class TextConfig(_Adaptable):
+    """A text model of transformers; see :class:`~m3ser.encoders.TextEncoder` for the options."""
 
     kind: Literal["text"] = "text"
     source: str = BERT_BASE
     revision: str | None = None
     pooled: bool = False
 
-    def build(self) -> TextEncoder:
+    def _load(self) -> TextEncoder:
+        return TextEncoder.from_pretrained(frozen=False, **self.model_dump(exclude={"kind", "frozen", "lora"}))
+
+
+class _Acoustic(_Config):
+    """Features without weights."""
+
+    @model_validator(mode="after")
+    def _check_frozen(self) -> Any:
+        if self.learns:
+            raise ValueError("acoustic features have no weights that could learn: frozen is true")
+        return self
+
+
+class MfccConfig(_Acoustic):
+    """Mel-frequency cepstral coefficients; see :class:`~m3ser.encoders.AcousticEncoder`.
+
+    Attributes:
+        coefficients: 39 (12, energy, and the first and second deltas) or 40 (0 to 39 of 40 bands).
+        normalise: bring each to mean 0 and variance 1 over the utterance.
+        functionals: what stands behind the coefficients of every frame.
+        keep_frames: only the first so many frames (of 10 ms) are used; None: all.
+    """
+
+    kind: Literal["mfcc"] = "mfcc"
+    coefficients: Literal[39, 40] = 39
+    normalise: bool = False
+    functionals: Literal["none", "egemaps"] = "none"
+    keep_frames: int | None = Field(default=None, ge=1)
+
+    def build(self) -> AcousticEncoder:
         """The encoder that this describes."""
-        return TextEncoder.from_pretrained(**self.model_dump(exclude={"kind"}))
+        behind = "" if self.functionals == "none" else f"+{self.functionals}"
+        front_end = f"mfcc{self.coefficients}{behind}"
+        return AcousticEncoder(front_end, normalise=self.normalise, keep=self.keep_frames)
 
 
-EncoderConfig = VGGishConfig | WhisperConfig | TextConfig
+class EgemapsConfig(_Acoustic):
+    """The 88 functionals of eGeMAPS over the whole utterance, as one state."""
+
+    kind: Literal["egemaps"] = "egemaps"
+
+    def build(self) -> AcousticEncoder:
+        """The encoder that this describes."""
+        return AcousticEncoder("egemaps")
+
+
+class WordVectorConfig(_Config):
+    """Word vectors from a file; see :meth:`WordVectorEncoder.from_file` for the options."""
+
+    kind: Literal["word-vectors"] = "word-vectors"
+    source: str
+    vocabulary: str | None = None
+    words: int | None = Field(default=None, ge=1)
+    lowercase: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> WordVectorConfig:
+        if isinstance(self.frozen, FirstFrozen):
+            raise ValueError("word vectors have no blocks: they are frozen or trained as a whole")  # noqa: TRY004
+        return self
+
+    def build(self) -> WordVectorEncoder:
+        """The encoder that this describes."""
+        options = self.model_dump(exclude={"kind", "source"})
+        return WordVectorEncoder.from_file(self.source, **options)
+
+
+EncoderConfig = VGGishConfig | WhisperConfig | SpeechConfig | MfccConfig | EgemapsConfig | TextConfig | WordVectorConfig
 
 _KINDS: dict[str, type[EncoderConfig]] = {
     config.model_fields["kind"].default: config for config in get_args(EncoderConfig)

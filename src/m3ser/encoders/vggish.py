@@ -25,6 +25,7 @@ _CONVOLUTIONS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
 _POOLINGS = _CONVOLUTIONS.count("pool")
 _FLAT = 512 * (EXAMPLE_FRAMES >> _POOLINGS) * (EXAMPLE_BANDS >> _POOLINGS)  # 512 x 6 x 4 = 12,288
 _HIDDEN = 4096
+_AT_ONCE = 16  # examples that go through the convolutions together on a processor
 
 
 class VGGish(nn.Module):
@@ -109,10 +110,24 @@ class VGGish(nn.Module):
             raise UsageError(
                 f"VGGish takes examples of shape (n, {EXAMPLE_FRAMES}, {EXAMPLE_BANDS}), not {tuple(examples.shape)}."
             )
-        maps: Tensor = self.features(examples)
+        maps = self._maps(examples)
         # The published weights come from TensorFlow, which flattens (height, width, channel).
         embeddings: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
         return embeddings if self.pproc is None else self.pproc(embeddings)
+
+    def _maps(self, examples: Tensor) -> Tensor:
+        """(n, 1, 96, 64) -> (n, 512, 6, 4): the convolutions.
+
+        On a processor a few examples at a time: the maps of many are so large that their memory goes back to the system
+        and is fetched anew for each layer, which takes longer than the first convolution itself. And channels last, the
+        order that VGGish flattens them in, so that oneDNN need not reorder the maps between layers.
+        """
+        if torch.compiler.is_compiling() or examples.device.type != "cpu":
+            whole: Tensor = self.features(examples)
+            return whole
+        # Not `contiguous`: with one channel both orders are the same, and it would leave the strides as they are.
+        examples = examples.to(memory_format=torch.channels_last)
+        return torch.cat([self.features(some) for some in examples.split(_AT_ONCE)])
 
 
 class Postprocessor(nn.Module):
@@ -157,7 +172,7 @@ class VGGishEncoder(AudioEncoder):
         super().__init__()
         self.vggish = vggish
 
-    def forward(self, features: Tensor, mask: Tensor) -> EncoderStates:
+    def encode(self, features: Tensor, mask: Tensor) -> EncoderStates:
         """Encode a padded batch of examples.
 
         Args:

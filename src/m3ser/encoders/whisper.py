@@ -9,23 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from m3ser.encoders.base import AudioEncoder, freeze
-from m3ser.encoders.pooling import Statistics, pool_windows
+from m3ser.encoders.layers import Combine, StateSelection
+from m3ser.encoders.pooling import Statistics
 from m3ser.encoders.states import EncoderStates, check_mask, safe_key_padding, zero_padding
 from m3ser.errors import UsageError
 
-__all__ = ["STATES_PER_SECOND", "Combine", "WhisperArchitecture", "WhisperEncoder"]
+__all__ = ["WhisperArchitecture", "WhisperEncoder"]
 
 FRAMES_PER_STATE = 2  # the stride of the second convolution
-STATES_PER_SECOND = 50  # frames of 10 ms, two to a state
-
-Combine = Literal["concat", "mean"]
+_STATE_SECONDS = 0.02  # frames of 10 ms, two to a state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +60,8 @@ class WhisperEncoder(AudioEncoder):
     Args:
         architecture: the sizes of the whole encoder.
         layer: which hidden state to yield, or several; by default the last.
-        combine: what becomes of several: ``concat`` along the width, or their ``mean``.
+        combine: what becomes of several: ``concat`` along the width, their ``mean``, or a learnt ``mix``, by default of
+            all of them.
         step_seconds: pool the states over consecutive windows of this length, a multiple of 0.02 s; None: no pooling.
         statistics: what a pooled state holds: ``mean``, or ``mean+std`` (doubles the width).
 
@@ -85,23 +84,26 @@ class WhisperEncoder(AudioEncoder):
     ) -> None:
         super().__init__()
         self.architecture = architecture
-        self.combine = combine
-        self.statistics = statistics
-        self.picked = _picked_layers(layer, architecture.layers)
-        self.window = None if step_seconds is None else _window(step_seconds)
+        self.selection = StateSelection(
+            last=architecture.layers,
+            layer=layer,
+            combine=combine,
+            step_seconds=step_seconds,
+            statistics=statistics,
+            state_seconds=_STATE_SECONDS,
+        )
+        self.mix = self.selection.mix()
 
         width = architecture.dim
         self.conv1 = nn.Conv1d(architecture.mel_bins, width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=FRAMES_PER_STATE, padding=1)
         self.embed_positions = nn.Embedding(architecture.positions, width).requires_grad_(False)
-        self.layers = nn.ModuleList(_Block(architecture) for _ in range(max(self.picked)))
-        self.layer_norm = nn.LayerNorm(width) if architecture.layers in self.picked else None
+        self.layers = nn.ModuleList(_Block(architecture) for _ in range(max(self.selection.picked)))
+        self.layer_norm = nn.LayerNorm(width) if architecture.layers in self.selection.picked else None
 
         self.front_end = f"whisper{architecture.mel_bins}"
         self.max_frames = architecture.positions * FRAMES_PER_STATE
-        self.dim = width * (len(self.picked) if combine == "concat" else 1)
-        if self.window is not None and statistics == "mean+std":
-            self.dim *= 2
+        self.dim = self.selection.width(width)
 
     @classmethod
     def from_pretrained(
@@ -137,12 +139,14 @@ class WhisperEncoder(AudioEncoder):
         architecture, state_dict = read_whisper(source, revision=revision)
         with torch.device("meta"):
             encoder = cls(architecture, layer=layer, combine=combine, step_seconds=step_seconds, statistics=statistics)
+        encoder.mix = None  # the source has no weights for it
         encoder.to_empty(device="cpu")
         kept = {name: value for name, value in state_dict.items() if not encoder._is_above(name)}
         load_weights(encoder, kept, source=source)
+        encoder.mix = encoder.selection.mix()
         return freeze(encoder) if frozen else encoder
 
-    def forward(self, features: Tensor, mask: Tensor) -> EncoderStates:
+    def encode(self, features: Tensor, mask: Tensor) -> EncoderStates:
         """Encode a padded batch.
 
         Args:
@@ -168,11 +172,15 @@ class WhisperEncoder(AudioEncoder):
             hidden_states[number] = hidden
         if self.layer_norm is not None:
             hidden_states[self.architecture.layers] = self.layer_norm(hidden)
-        picked = [hidden_states[number] for number in self.picked]
-        states = torch.cat(picked, dim=-1) if self.combine == "concat" else torch.stack(picked).mean(dim=0)
-        if self.window is None:
-            return EncoderStates(zero_padding(states, mask), mask)
-        return pool_windows(states, mask, window=self.window, statistics=self.statistics)
+        return self.selection(hidden_states, mask)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """The transformer blocks up to the highest layer asked for."""
+        return tuple(self.layers)
+
+    def stem(self) -> Sequence[nn.Module]:
+        """The convolutions; the positions never learn."""
+        return (self.conv1, self.conv2)
 
     def _embed(self, features: Tensor, mask: Tensor) -> Tensor:
         """The two convolutions and the positions: (batch, ceil(frames / 2), dim).
@@ -246,21 +254,3 @@ class _SelfAttention(nn.Module):
         )
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=attend)
         return self.out_proj(mixed.transpose(1, 2).flatten(-2))  # type: ignore[no-any-return]
-
-
-def _picked_layers(layer: int | Sequence[int] | None, last: int) -> tuple[int, ...]:
-    """The numbers of the hidden states to yield."""
-    if layer is None:
-        return (last,)
-    picked = (layer,) if isinstance(layer, int) else tuple(layer)
-    if not picked or any(not 0 <= number <= last for number in picked) or len(set(picked)) < len(picked):
-        raise UsageError(f"layer must name different hidden states from 0 to {last}, not {list(picked)}.")
-    return picked
-
-
-def _window(step_seconds: float) -> int:
-    """How many states make up `step_seconds`."""
-    window = round(step_seconds * STATES_PER_SECOND)
-    if window < 1 or abs(window - step_seconds * STATES_PER_SECOND) > 1e-6:
-        raise UsageError(f"step_seconds must be a multiple of {1 / STATES_PER_SECOND:g} s, not {step_seconds:g}.")
-    return window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from m3ser.models.masked import MaskedStates
 from m3ser.models.pretrained import CheckedModel
 from m3ser.models.published import check_weights, split_published
 
-__all__ = ["FusionModel", "FusionOutput"]
+__all__ = ["Classified", "FusionModel", "FusionOutput"]
 
 
 @dataclass
@@ -31,11 +31,21 @@ class FusionOutput(ModelOutput):  # type: ignore[no-untyped-call,misc,unused-ign
         logits: (batch, num_labels).
         attentions: where they were asked for and the model has any, the attention weights of each attention in turn,
             (batch, heads, queries, keys).
+        features: where it was asked for, the fused vector that the head reads, before its dropout, (batch, width).
     """
 
     loss: Tensor | None = None
     logits: Tensor | None = None
     attentions: tuple[Tensor, ...] | None = None
+    features: Tensor | None = None
+
+
+class Classified(NamedTuple):
+    """What :meth:`FusionModel.classify` finds; see :class:`FusionOutput`, but that `features` are always given."""
+
+    logits: Tensor
+    attentions: tuple[Tensor, ...] | None = None
+    features: Tensor | None = None
 
 
 class FusionModel(CheckedModel):
@@ -48,6 +58,8 @@ class FusionModel(CheckedModel):
     config: FusionConfig
     modalities: tuple[str, ...] = ("text", "audio")
     """What the graph looks at."""
+    published_unused: tuple[str, ...] = ()
+    """How the names of weights begin that the published code saves and never uses."""
     audio_mean: Tensor
     audio_deviation: Tensor
     main_input_name = "audio"
@@ -67,10 +79,8 @@ class FusionModel(CheckedModel):
         self.register_buffer("audio_deviation", deviation)
 
     @abstractmethod
-    def classify(
-        self, text: MaskedStates, audio: MaskedStates, *, output_attentions: bool
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        """Logits (batch, num_labels) and attention weights (see :class:`FusionOutput`) of checked states.
+    def classify(self, text: MaskedStates, audio: MaskedStates, *, output_attentions: bool) -> Classified:
+        """Logits, attention weights and the fused vector (see :class:`FusionOutput`) of checked states.
 
         Padding holds zeros, both lengths are at least 1, and each row has at least one real state of a modality that
         the graph looks at.
@@ -84,6 +94,7 @@ class FusionModel(CheckedModel):
         audio_mask: Tensor | None = None,
         labels: Tensor | None = None,
         output_attentions: bool = False,
+        output_features: bool = False,
     ) -> FusionOutput:
         """Classify a batch of utterances.
 
@@ -97,6 +108,7 @@ class FusionModel(CheckedModel):
             audio_mask: (batch, steps) bool, true = real; None: all are.
             labels: (batch,) int, class indices; asks for the loss.
             output_attentions: return the attention weights, too.
+            output_features: return the fused vector, too; what some losses work on (:mod:`m3ser.models.losses`).
 
         Raises:
             UsageError: shapes or types that do not fit, or an utterance with nothing that this model looks at. (Not
@@ -104,9 +116,17 @@ class FusionModel(CheckedModel):
         """
         given = {"text": (text, text_mask), "audio": (audio, audio_mask)}
         batch = self._masked(given)
-        logits, attentions = self.classify(batch["text"], batch["audio"], output_attentions=output_attentions)
-        loss = None if labels is None else F.cross_entropy(logits, labels)
-        return FusionOutput(loss=loss, logits=logits, attentions=attentions)
+        found = Classified(*self.classify(batch["text"], batch["audio"], output_attentions=output_attentions))
+        return FusionOutput(
+            loss=None if labels is None else F.cross_entropy(found.logits, labels),
+            logits=found.logits,
+            attentions=found.attentions,
+            features=found.features if output_features else None,
+        )
+
+    def audio_entrance(self) -> nn.Linear | None:
+        """The linear layer that all audio states go through before anything else; None: there is no such layer."""
+        return None
 
     def load_published_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over the weights of the published code, by the names that they have there.
@@ -117,10 +137,14 @@ class FusionModel(CheckedModel):
         Raises:
             CheckpointError: a weight is missing, unknown or of another shape.
         """
-        weights = split_published(state_dict).fusion
+        weights = self.published_in_use(split_published(state_dict).fusion)
         subject = f"The published state dict for {self.config.system}"
         check_weights(self, weights, subject, hint=self.published_hint(weights))
         self.load_state_dict(weights)
+
+    def published_in_use(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`weights` without what the published code saves and never uses."""
+        return {name: weight for name, weight in weights.items() if not name.startswith(self.published_unused)}
 
     def published_hint(self, weights: Mapping[str, Tensor]) -> str:  # noqa: ARG002
         """What to add to the error where `weights` do not fit: what they may be instead."""

@@ -15,15 +15,19 @@ from typing import Any
 from transformers import AutoConfig, AutoModel
 
 from m3ser.encoders import (
+    AcousticEncoder,
     Encoder,
+    SpeechEncoder,
     TextEncoder,
     VGGish,
     VGGishEncoder,
     WhisperArchitecture,
     WhisperEncoder,
+    WordVectorEncoder,
+    add_lora,
     freeze,
+    freeze_first,
 )
-from m3ser.encoders.whisper import STATES_PER_SECOND
 from m3ser.errors import CheckpointError, UsageError
 
 __all__ = ["construct", "describe"]
@@ -41,21 +45,37 @@ def describe(encoder: Encoder) -> dict[str, Any]:
         sizes = {
             "kind": "whisper",
             "architecture": asdict(encoder.architecture),
-            "layer": list(encoder.picked),
-            "combine": encoder.combine,
-            "step_seconds": None if encoder.window is None else encoder.window / STATES_PER_SECOND,
-            "statistics": encoder.statistics,
+            **encoder.selection.options(),
+        }
+    elif isinstance(encoder, SpeechEncoder):
+        sizes = {
+            "kind": "speech",
+            "architecture": _architecture(encoder.model),
+            "normalise": encoder.normalise,
+            **encoder.selection.options(),
+        }
+    elif isinstance(encoder, WordVectorEncoder):
+        sizes = {"kind": "word-vectors", "rows": encoder.vocabulary, "dim": encoder.dim}
+    elif isinstance(encoder, AcousticEncoder):
+        sizes = {
+            "kind": "acoustic",
+            "front_end": encoder.front_end,
+            "normalise": encoder.normalise,
+            "keep": encoder.keep,
         }
     elif isinstance(encoder, TextEncoder):
         sizes = {
             "kind": "text",
-            "architecture": json.loads(encoder.model.config.to_json_string()),
+            "architecture": _architecture(encoder.model),
             "pooled": encoder.pooled,
             "pooler": getattr(encoder.model, "pooler", None) is not None,
+            "layer": list(encoder.selection.picked),
+            "combine": encoder.selection.combine,
         }
     else:
         raise UsageError(f"A {type(encoder).__name__} cannot be saved in a checkpoint; m3ser's own encoders can.")
-    return sizes | {"frozen": encoder.frozen}
+    learning = {"lora": encoder.lora, "frozen_first": encoder.frozen_first}
+    return sizes | {"frozen": encoder.frozen} | {name: value for name, value in learning.items() if value is not None}
 
 
 def construct(blueprint: Mapping[str, Any]) -> Encoder:
@@ -66,12 +86,17 @@ def construct(blueprint: Mapping[str, Any]) -> Encoder:
     """
     options = dict(blueprint)
     kind, frozen = options.pop("kind", None), options.pop("frozen", True)
+    lora, first = options.pop("lora", None), options.pop("frozen_first", None)
     if kind not in _CONSTRUCTORS:
         raise CheckpointError(
             f"The checkpoint has an encoder of kind {kind!r}; known kinds are {', '.join(_CONSTRUCTORS)}."
         )
     try:
         encoder = _CONSTRUCTORS[kind](**options)
+        if lora is not None:
+            add_lora(encoder, **lora)
+        elif first is not None:
+            freeze_first(encoder, first)
     except (TypeError, ValueError, KeyError) as error:
         raise CheckpointError(f"The checkpoint's encoder of kind '{kind}' cannot be built: {error}.") from error
     return freeze(encoder) if frozen else encoder
@@ -85,12 +110,38 @@ def _whisper(*, architecture: Mapping[str, Any], **options: Any) -> Encoder:
     return WhisperEncoder(WhisperArchitecture(**architecture), **options)
 
 
-def _text(*, architecture: Mapping[str, Any], pooled: bool, pooler: bool) -> Encoder:
-    config = AutoConfig.for_model(**architecture)
-    model = AutoModel.from_config(config)  # type: ignore[no-untyped-call,unused-ignore]
+def _speech(*, architecture: Mapping[str, Any], **options: Any) -> Encoder:
+    return SpeechEncoder.of(_model(architecture), **options)
+
+
+def _acoustic(*, front_end: str, **options: Any) -> Encoder:
+    return AcousticEncoder(front_end, **options)
+
+
+def _text(*, architecture: Mapping[str, Any], pooler: bool, **options: Any) -> Encoder:
+    model = _model(architecture)
     if not pooler:
         model.pooler = None
-    return TextEncoder(model, pooled=pooled)
+    return TextEncoder(model, **options)
 
 
-_CONSTRUCTORS: dict[str, Callable[..., Encoder]] = {"text": _text, "vggish": _vggish, "whisper": _whisper}
+def _architecture(model: Any) -> dict[str, Any]:
+    """The config of a model of transformers, without the place where it once came from."""
+    found: dict[str, Any] = json.loads(model.config.to_json_string())
+    found.pop("_name_or_path", None)
+    return found
+
+
+def _model(architecture: Mapping[str, Any]) -> Any:
+    config = AutoConfig.for_model(**architecture)
+    return AutoModel.from_config(config)  # type: ignore[no-untyped-call,unused-ignore]
+
+
+_CONSTRUCTORS: dict[str, Callable[..., Encoder]] = {
+    "acoustic": _acoustic,
+    "speech": _speech,
+    "text": _text,
+    "vggish": _vggish,
+    "whisper": _whisper,
+    "word-vectors": WordVectorEncoder,
+}

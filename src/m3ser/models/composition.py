@@ -160,7 +160,7 @@ class SpeechEmotionModel(CheckedModel):
         parts = split_published(state_dict)
         name = self.config.fusion["system"]
         plan: list[tuple[nn.Module, dict[str, Tensor], str]] = [
-            (self.fusion, parts.fusion, f"The published state dict for {name}")
+            (self.fusion, self.fusion.published_in_use(parts.fusion), f"The published state dict for {name}")
         ]
         if self.text_encoder is not None:
             text = _inner(self.text_encoder)
@@ -205,7 +205,7 @@ def _encode(encoder: Encoder | None, inputs: Tensor | None, mask: Tensor | None)
         return None, None
     if mask is None:
         mask = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
-    without_gradient: AbstractContextManager[None] = torch.no_grad() if encoder.frozen else nullcontext()
+    without_gradient: AbstractContextManager[None] = torch.no_grad() if encoder.computed_once else nullcontext()
     with without_gradient:
         states, states_mask = encoder(inputs, mask)
     return states, states_mask

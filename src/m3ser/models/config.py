@@ -109,10 +109,31 @@ def positive_integer(name: str, value: object) -> int:
     return value
 
 
-def dropout_rate(value: object) -> float:
-    """`value` if it is a probability below 1, else a UsageError."""
+def positive_integers(name: str, value: object) -> list[int]:
+    """`value` as a list if it is a sequence, perhaps empty, of integers of at least 1, else a UsageError."""
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{name} is {value!r}; a list of positive integers was expected.")
+    return [positive_integer(name, one) for one in value]
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise UsageError, which lists them, unless `value` is one of `choices`."""
+    known = tuple(choices)
+    if value not in known:
+        raise UsageError(f"{name} is {value!r}; one of {', '.join(known)} was expected.")
+
+
+def check_heads(num_heads: int, **widths: int) -> None:
+    """Raise UsageError unless `num_heads` attention heads divide each of `widths`, by name, evenly."""
+    for name, width in widths.items():
+        if width % num_heads:
+            raise UsageError(f"{name} is {width}, which {num_heads} attention heads do not divide evenly.")
+
+
+def dropout_rate(value: object, name: str = "dropout") -> float:
+    """`value` if it is a probability below 1, else a UsageError that calls it `name`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise UsageError(f"dropout is {value!r}; a number from 0 up to, but not including, 1 was expected.")
+        raise UsageError(f"{name} is {value!r}; a number from 0 up to, but not including, 1 was expected.")
     return float(value)
 
 

@@ -37,9 +37,53 @@ class MaskedStates:
         index = self.mask.int().argmax(dim=1)
         return self.states.gather(1, index[:, None, None].expand(-1, 1, self.states.shape[-1]))
 
+    def last(self) -> Tensor:
+        """(batch, dim): the last real state of each row; zeros in a row without any."""
+        place = torch.arange(self.mask.shape[1], device=self.mask.device)
+        index = (place * self.mask).amax(dim=1)
+        found = self.states.gather(1, index[:, None, None].expand(-1, 1, self.states.shape[-1]))[:, 0]
+        return found.masked_fill(~self.present[:, None], 0.0)
+
+    def packed(self) -> MaskedStates:
+        """The same, in each row the real states first and in their order, then zeros.
+
+        What runs along time (a recurrence, a convolution) then finds no gap, whatever the mask looked like.
+        """
+        order = self.mask.int().cumsum(dim=1)
+        padding = (~self.mask).int().cumsum(dim=1)
+        # A stable sort by the mask would be the same; that one does not export.
+        place = torch.where(self.mask, order, order[:, -1:] + padding).long() - 1
+        states = self.zeroed().states
+        moved = torch.zeros_like(states).scatter(1, place[..., None].expand(-1, -1, states.shape[-1]), states)
+        return MaskedStates(moved, torch.zeros_like(self.mask).scatter(1, place, self.mask))
+
+    def at_most(self, length: int) -> MaskedStates:
+        """(batch, at most `length`, dim): the first real states of each row, packed; the others are cut off."""
+        packed = self.packed()
+        return MaskedStates(packed.states[:, :length], packed.mask[:, :length])
+
     def total(self) -> Tensor:
         """(batch, dim): the sum of the real states; zeros in a row without any."""
         return self.zeroed().states.sum(dim=1)
+
+    def mean(self) -> Tensor:
+        """(batch, dim): the mean of the real states; zeros in a row without any."""
+        return self.total() / self.mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def maximum(self) -> Tensor:
+        """(batch, dim): the greatest value of each feature over the real states; zeros in a row without any."""
+        lowest = torch.finfo(self.states.dtype).min
+        found = self.states.masked_fill(~self.mask[..., None], lowest).amax(dim=1)
+        return found.masked_fill(~self.present[:, None], 0.0)
+
+    def minimum(self) -> Tensor:
+        """(batch, dim): the least value of each feature over the real states; zeros in a row without any."""
+        return -MaskedStates(-self.states, self.mask).maximum()
+
+    def never_empty(self) -> MaskedStates:
+        """The same with one real state of zeros in each row that has none."""
+        first = torch.arange(self.mask.shape[1], device=self.mask.device) == 0
+        return MaskedStates(self.zeroed().states, self.mask | (first & ~self.present[:, None]))
 
     def min_max_scaled(self) -> MaskedStates:
         """(x - min) / (max - min), both over all real entries of a row's whole (length, dim) block.

@@ -51,6 +51,8 @@ class System:
 
 _3M_SER = "3M-SER, INISCOM 2023; published code of 2023 and 2024"
 _SERVER = "SERVER; published notebooks"
+_MEMOCMT = "Khan, Tran, Pham, El Saddik, Othmani 2025 (Scientific Reports); published code"
+_MDRE = "Yoon, Byun, Jung 2018 (SLT); published code"
 _FUSION = "self-attention over token states, then over tokens and audio states together"
 
 SYSTEMS: Mapping[str, System] = MappingProxyType(
@@ -84,6 +86,76 @@ SYSTEMS: Mapping[str, System] = MappingProxyType(
                 source=_SERVER,
                 description="pooled text and summed audio states side by side, two linear layers",
                 model="m3ser.models.server:Server",
+            ),
+            System(
+                name="mdre",
+                tier="faithful",
+                source=_MDRE,
+                description="the last states of a GRU over each modality, side by side",
+                model="m3ser.models.mdre:Mdre",
+            ),
+            System(
+                name="mdrea",
+                tier="faithful",
+                source=_MDRE,
+                description="the last state of a GRU over audio attends to those of one over text",
+                model="m3ser.models.mdre:Mdrea",
+            ),
+            System(
+                name="can",
+                tier="reconstruction",
+                source="Lee, Yoon, Jung 2020 (Interspeech)",
+                description="BiLSTMs over aligned segments, each modality's attention weights applied to both",
+                model="m3ser.models.can:Can",
+            ),
+            System(
+                name="mcsan",
+                tier="near",
+                source="Sun, Liu, Tao, Lian 2021 (ICASSP)",
+                description="cross-attention and, beside it, self-attention over BiLSTM states",
+                model="m3ser.models.mcsan:Mcsan",
+            ),
+            System(
+                name="m-elmo",
+                tier="reconstruction",
+                source="Tseng, Narayanan, Georgiou 2021 (IEEE Signal Processing Letters)",
+                description="a convolutional gate of each token's share of the voice on token states",
+                model="m3ser.models.m_elmo:MElmo",
+            ),
+            System(
+                name="memocmt",
+                tier="faithful",
+                source=_MEMOCMT,
+                description="cross-attention from audio to text and from text to audio, aggregated over both",
+                model="m3ser.models.memocmt:MemoCmt",
+            ),
+            System(
+                name="4m-ser",
+                tier="faithful",
+                source="4M-SER; published code of 2024",
+                description=f"{_FUSION}; normaliser, pooling and head of one's choice",
+                model="m3ser.models.four_m_ser:FourMSer",
+            ),
+            System(
+                name="tre",
+                tier="faithful",
+                source=_MDRE,
+                description="the last state of a GRU over text",
+                model="m3ser.models.mdre:Tre",
+            ),
+            System(
+                name="are",
+                tier="faithful",
+                source=_MDRE,
+                description="the last state of a GRU over audio",
+                model="m3ser.models.mdre:Are",
+            ),
+            System(
+                name="adcrnn",
+                tier="reconstruction",
+                source="Pham et al. 2023 (Expert Systems with Applications)",
+                description="dilated convolutions, dilated LSTMs and attention over audio",
+                model="m3ser.models.adcrnn:Adcrnn",
             ),
             System(
                 name="text-only",
@@ -140,8 +212,7 @@ def build(
         num_labels: number of classes.
         labels: their names in the order of the logits; None: LABEL_0, LABEL_1, ...
         options: what the system's own configuration takes beside these, at its published value where left out:
-            `hidden_dim` (64); but for `audio-only`, `dropout` (0.5); where two modalities meet, `fusion_dim` (that of
-            the audio states); for 3M-SER, `num_heads` (8).
+            see the ``Config`` in the system's file, which says each with its meaning and its default.
 
     Raises:
         UsageError: an unknown name or option (the message lists the known ones), or sizes that cannot be.

@@ -22,9 +22,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from m3ser.models.base import FusionModel
+from m3ser.models.base import Classified, FusionModel
 from m3ser.models.config import FusionConfig, dropout_rate, positive_integer
 from m3ser.models.masked import MaskedStates
 
@@ -80,10 +80,14 @@ class Server(FusionModel):
         audio: MaskedStates,
         *,
         output_attentions: bool,  # noqa: ARG002
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    ) -> Classified:
         """See :meth:`FusionModel.classify`; there is no attention here."""
         words = self.linear1(text.first()[:, 0]).masked_fill(~text.present[:, None], 0.0)
         if self.config.fusion_dim != self.config.audio_dim:
             audio = MaskedStates(self.audio_linear(audio.states), audio.mask)
-        side_by_side = self.dropout(torch.cat((words, audio.total()), dim=1))
-        return self.classifer(self.linear2(side_by_side)), None
+        side_by_side = torch.cat((words, audio.total()), dim=1)
+        return Classified(self.classifer(self.linear2(self.dropout(side_by_side))), features=side_by_side)
+
+    def audio_entrance(self) -> nn.Linear | None:
+        """See :meth:`FusionModel.audio_entrance`."""
+        return None if self.config.fusion_dim == self.config.audio_dim else self.audio_linear

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from m3ser.models.base import FusionModel
+from m3ser.models.base import Classified, FusionModel
 from m3ser.models.config import FusionConfig, dropout_rate, positive_integer
 from m3ser.models.masked import MaskedStates
 
@@ -72,9 +72,10 @@ class TextOnly(FusionModel):
         audio: MaskedStates,  # noqa: ARG002
         *,
         output_attentions: bool,  # noqa: ARG002
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    ) -> Classified:
         """See :meth:`FusionModel.classify`; there is no attention here."""
-        return self.classifer(self.dropout(self.linear(text.first()[:, 0]))), None
+        pooled = text.first()[:, 0]
+        return Classified(self.classifer(self.dropout(self.linear(pooled))), features=pooled)
 
 
 class AudioOnlyConfig(FusionConfig):
@@ -115,6 +116,7 @@ class AudioOnly(FusionModel):
         audio: MaskedStates,
         *,
         output_attentions: bool,  # noqa: ARG002
-    ) -> tuple[Tensor, tuple[Tensor, ...] | None]:
+    ) -> Classified:
         """See :meth:`FusionModel.classify`; there is no attention here."""
-        return self.classifer(self.linear(audio.total())), None
+        heard = audio.total()
+        return Classified(self.classifer(self.linear(heard)), features=heard)

@@ -1,15 +1,16 @@
-"""What the Trainer trains: the fusion part, and in front of it the encoders that are not frozen."""
+"""What the Trainer trains: the fusion part, the encoders in front of it that are not frozen, and a loss that learns."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from m3ser.encoders import Encoder
+from m3ser.encoders import Encoder, LayerMix
 from m3ser.models import FusionModel, FusionOutput
+from m3ser.models.losses import Loss
 from m3ser.training.encoding import Encoders
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "trainee"]
 
 
 class Learner(nn.Module):
@@ -17,29 +18,56 @@ class Learner(nn.Module):
 
     Args:
         fusion: the fusion model.
-        encoders: those that are frozen stay outside: their states are computed once, before training.
+        encoders: those that are frozen stay outside: their states are computed once, before training. Of one whose
+            layers are mixed the mix is inside.
+        loss: what it is trained by. Inside, the optimiser, checkpoints and processes side by side take its weights
+            along; None: the loss is computed outside.
     """
 
-    def __init__(self, fusion: FusionModel, encoders: Encoders) -> None:
+    def __init__(self, fusion: FusionModel, encoders: Encoders, loss: Loss | None = None) -> None:
         super().__init__()
         self.fusion = fusion
-        self.audio_encoder = None if encoders.audio is None or encoders.audio.frozen else encoders.audio
-        self.text_encoder = None if encoders.text is None or encoders.text.frozen else encoders.text
+        self.loss = loss
+        self.audio_encoder = _learning(encoders.audio)
+        self.text_encoder = _learning(encoders.text)
 
     def forward(
         self, text: Tensor, text_mask: Tensor, audio: Tensor, audio_mask: Tensor, labels: Tensor | None = None
     ) -> FusionOutput:
-        """Classify a batch as :class:`~m3ser.training.examples.Collator` makes it."""
+        """Classify a batch as :class:`~m3ser.training.examples.Collator` makes it.
+
+        With `labels` the output has the loss, where there is one inside.
+        """
         words, words_mask = _encoded(self.text_encoder, text, text_mask)
         voice, voice_mask = _encoded(self.audio_encoder, audio, audio_mask)
-        found: FusionOutput = self.fusion(words, words_mask, voice, voice_mask, labels=labels)
-        return found
+        asked = labels is not None and self.loss is not None and self.loss.reads_features
+        found: FusionOutput = self.fusion(words, words_mask, voice, voice_mask, output_features=asked)
+        if labels is None or self.loss is None:
+            return found
+        # Cosines and distances lose their digits in half precision.
+        with torch.autocast(labels.device.type, enabled=False):
+            return FusionOutput(loss=self.loss(found.logits, labels, found.features), logits=found.logits)
 
 
-def _encoded(encoder: Encoder | None, inputs: Tensor, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
+def trainee(fusion: FusionModel, encoders: Encoders, loss: Loss) -> nn.Module:
+    """What the Trainer is given: `fusion` itself where neither an encoder nor the loss learns with it."""
+    inside = loss if loss.learns else None
+    return fusion if encoders.all_frozen and inside is None else Learner(fusion, encoders, inside)
+
+
+def _learning(encoder: Encoder | None) -> Encoder | LayerMix | None:
+    """The part of an encoder that learns."""
+    if encoder is None:
+        return None
+    return encoder.mix if encoder.frozen else encoder
+
+
+def _encoded(encoder: Encoder | LayerMix | None, inputs: Tensor, mask: Tensor) -> tuple[Tensor | None, Tensor | None]:
     if encoder is None:
         return inputs, mask
     if not bool(torch.any(mask)):  # nobody in the batch has it
         return None, None
+    if isinstance(encoder, LayerMix):
+        return encoder(inputs), mask
     states, states_mask = encoder(inputs, mask)
     return states, states_mask

@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from m3ser.encoders import TextConfig, VGGishConfig, WhisperConfig
+from m3ser.encoders import (
+    EgemapsConfig,
+    MfccConfig,
+    SpeechConfig,
+    TextConfig,
+    VGGishConfig,
+    WhisperConfig,
+    WordVectorConfig,
+)
 from m3ser.errors import UsageError
 from m3ser.schema import EmotionScheme, get_scheme
+from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
     "BundleRecipe",
@@ -22,8 +31,19 @@ __all__ = [
     "TrainingRecipe",
 ]
 
+
+def _text_kind(found: Any) -> Any:
+    """The kind of a text encoder, which may be left out for the usual one."""
+    return found.get("kind", "text") if isinstance(found, dict) else getattr(found, "kind", None)
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
-_AudioEncoder = Annotated[WhisperConfig | VGGishConfig, Field(discriminator="kind")]
+_AudioEncoder = Annotated[
+    WhisperConfig | VGGishConfig | SpeechConfig | MfccConfig | EgemapsConfig, Field(discriminator="kind")
+]
+_TextEncoder = Annotated[
+    Annotated[TextConfig, Tag("text")] | Annotated[WordVectorConfig, Tag("word-vectors")], Discriminator(_text_kind)
+]
 _Protocol = Literal["paper", "random", "session", "speaker", "session+script", "official"]
 
 
@@ -153,6 +173,8 @@ class TrainingRecipe(_Part):
         schedule: the learning rate stays (constant), falls to zero (linear), or by a factor every so often (step).
         step_epochs, step_factor: how often, and by which factor, under `step`.
         clip_norm: gradients are scaled to at most this norm; None: never.
+        clip_value: each gradient, after that, is cut off at this size either way; None: never.
+        loss: see :mod:`m3ser.training.loss_recipe`.
         label_smoothing: share of the target that is spread over all classes.
         class_weights: weigh the loss of a class by how rare it is in the training part.
         balance: None: every utterance once an epoch, in random order. A number: drawn with replacement, 0: every
@@ -177,6 +199,8 @@ class TrainingRecipe(_Part):
     step_epochs: int = Field(default=30, ge=1)
     step_factor: float = Field(default=0.1, gt=0, le=1)
     clip_norm: float | None = Field(default=1.0, gt=0)
+    clip_value: float | None = Field(default=None, gt=0)
+    loss: LossRecipe = CrossEntropyRecipe()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: bool = False
     balance: Share | None = None
@@ -194,6 +218,10 @@ class TrainingRecipe(_Part):
             raise ValueError("pairs_per_epoch draws with replacement, and needs balance")
         if self.bucket_by_length and self.balance is not None:
             raise ValueError("bucket_by_length and balance exclude each other")
+        if self.class_weights and self.loss.kind == "sigmoid":
+            raise ValueError("class_weights weigh the classes of a softmax; loss sigmoid has none")
+        if self.label_smoothing and self.loss.kind in ("sigmoid", "focal"):
+            raise ValueError(f"label_smoothing is for losses with a cross-entropy; loss is {self.loss.kind}")
         return self
 
 
@@ -233,7 +261,7 @@ class Recipe(_Part):
     seed: int = 0
     data: DataRecipe
     audio_encoder: _AudioEncoder | None = None
-    text_encoder: TextConfig | None = None
+    text_encoder: _TextEncoder | None = None
     model: ModelRecipe
     training: TrainingRecipe = TrainingRecipe()
     bundle: BundleRecipe | None = None
@@ -242,7 +270,9 @@ class Recipe(_Part):
     def _check(self) -> Recipe:
         if self.bundle is not None and self.data.kind != "paired":
             raise ValueError("a bundle is made from a paired corpus; leave out bundle, or set data.kind to paired")
-        trained = self.audio_encoder is not None and not self.audio_encoder.frozen
-        if trained and (self.model.scale_audio or self.training.state_dropout):
-            raise ValueError("scale_audio and state_dropout are for frozen audio encoders")
+        learning = self.audio_encoder is not None and (self.audio_encoder.learns or self.audio_encoder.mixes)
+        if learning and (self.model.scale_audio or self.training.state_dropout):
+            raise ValueError("scale_audio and state_dropout are for audio encoders that are frozen as a whole")
+        if self.bundle is not None and isinstance(self.text_encoder, WordVectorConfig):
+            raise ValueError("a bundle's tokenizer adds special tokens to a text, which word vectors do not have")
         return self

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from m3ser.models import FusionModel
 from m3ser.training.examples import Sequences
@@ -44,8 +43,8 @@ class Standardisation:
 
         Where the states go into a linear layer first, the scale becomes part of that; elsewhere it is kept beside it.
         """
-        layer = getattr(fusion, "audio_linear", None)
-        if not isinstance(layer, nn.Linear):
+        layer = fusion.audio_entrance()
+        if layer is None:
             fusion.scale_audio(torch.from_numpy(self.mean), torch.from_numpy(self.deviation))
             return
         layer.weight.div_(torch.from_numpy(self.deviation))

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from m3ser.errors import CheckpointError, RecipeError
 from m3ser.evaluation import unweighted_accuracy
+from m3ser.models.losses import CrossEntropy, Loss
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.encoding import Material
 from m3ser.training.examples import (
@@ -31,6 +31,7 @@ from m3ser.training.examples import (
     balanced_weights,
     example_of,
 )
+from m3ser.training.learner import Learner
 from m3ser.training.processes import process_count
 from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import TrainingRecipe
@@ -61,6 +62,7 @@ def make_trainer(
     judging: Judging,
     scheme: EmotionScheme,
     *,
+    loss: Loss | None = None,
     seed: int,
     title: str,
     checkpoints: Path,
@@ -74,6 +76,7 @@ def make_trainer(
         training: the utterances to learn from.
         judging: what it is judged by.
         scheme: the classes.
+        loss: what it is trained by; None: plain cross-entropy. Not looked at where a learner has its own inside.
         seed: of order and dropout.
         title: of the progress bar.
         checkpoints: folder for checkpoints.
@@ -93,6 +96,8 @@ def make_trainer(
         per_device_train_batch_size=setting.batch_size // count,
         per_device_eval_batch_size=max(64, setting.batch_size) // count,
         gradient_accumulation_steps=setting.gradient_accumulation,
+        # transformers' own choice only from torch 2.8 on; a step over VGGish's weights takes a fraction of the time.
+        optim="adamw_torch_fused",
         learning_rate=setting.learning_rate,
         weight_decay=setting.weight_decay,
         lr_scheduler_type="linear" if setting.schedule == "linear" else "constant",
@@ -154,8 +159,10 @@ def make_trainer(
         setting,
         sampler=sampler,
         judging=Collator(material.audio, material.text, nothing=material.nothing),
-        class_weights=_class_weights(examples, len(scheme.classes)) if setting.class_weights else None,
+        loss=None if isinstance(model, Learner) and model.loss is not None else loss or CrossEntropy(),
     )
+    if setting.clip_value is not None:
+        trainer.add_callback(_ValueClipping(trainer, model, setting.clip_value))
     if setting.patience is not None:
         trainer.add_callback(Patience(setting.patience))
     # It prints every record on standard output.
@@ -184,17 +191,30 @@ class Patience(TrainerCallback):  # type: ignore[misc,unused-ignore]
         return bool(values) and len(values) - 1 - int(np.argmax(values)) >= self.epochs
 
 
+class _ValueClipping(TrainerCallback):  # type: ignore[misc,unused-ignore]
+    """Cuts each gradient off at `most` either way, after the Trainer has scaled them to its norm, if it does."""
+
+    def __init__(self, trainer: Trainer, model: nn.Module, most: float) -> None:
+        self.trainer = trainer
+        self.model = model
+        self.most = most
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Before the weights change."""
+        if not args.max_grad_norm:  # else float16's loss scale has been taken out already
+            self.trainer.accelerator.unscale_gradients()
+        nn.utils.clip_grad_value_(self.model.parameters(), self.most)
+
+
 class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
     """The Trainer with an order, a loss and a schedule of ours; it judges with the plain collator."""
 
-    def prepare(
-        self, setting: TrainingRecipe, *, sampler: Any, judging: Collator, class_weights: Tensor | None
-    ) -> None:
-        """Take over what the Trainer's own arguments cannot say."""
+    def prepare(self, setting: TrainingRecipe, *, sampler: Any, judging: Collator, loss: Loss | None) -> None:
+        """Take over what the Trainer's own arguments cannot say; a loss of None is inside the model."""
         self._setting = setting
         self._sampler = sampler
         self._judging = judging
-        self._class_weights = class_weights
+        self._loss = loss
 
     def _get_train_sampler(self, *_: Any) -> Any:
         return self._sampler
@@ -218,6 +238,10 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
                 "kept, and --resume goes on from there."
             ) from error
 
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        # It would draw a loss's centres to the origin, and its weights to each other.
+        return [name for name in super().get_decay_parameter_names(model) if not name.startswith("loss.")]
+
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         if self._setting.schedule == "step" and self.lr_scheduler is None:
             per_epoch = max(1, math.ceil(num_training_steps / self._setting.epochs))
@@ -233,15 +257,13 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
-        labels = inputs.pop("labels")
-        outputs = model(**inputs)
-        # In float32 whatever the precision: sums over few classes of large logits lose their digits in bfloat16.
-        loss = F.cross_entropy(
-            outputs.logits.float(),
-            labels,
-            weight=None if self._class_weights is None else self._class_weights.to(labels.device),
-            label_smoothing=self._setting.label_smoothing if model.training else 0.0,
-        )
+        if self._loss is None:
+            outputs = model(**inputs)
+            loss = outputs.loss
+        else:
+            labels = inputs.pop("labels")
+            outputs = model(**inputs)
+            loss = self._loss.train(model.training)(outputs.logits, labels)
         if model.training and not bool(torch.isfinite(loss)):
             raise RecipeError(
                 f"The loss is {loss.item()} at step {self.state.global_step + 1}: a learning rate below "
@@ -253,12 +275,6 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
 def _ua(prediction: EvalPrediction) -> dict[str, float]:
     logits = prediction.predictions[0] if isinstance(prediction.predictions, tuple) else prediction.predictions
     return {"ua": unweighted_accuracy(prediction.label_ids, logits.argmax(axis=1))}
-
-
-def _class_weights(examples: Sequence[Example], classes: int) -> Tensor:
-    """(classes,) inversely proportional to how often each class occurs; 1 on average over the examples."""
-    counts = np.bincount([one.label for one in examples], minlength=classes)
-    return torch.from_numpy(len(examples) / (classes * np.maximum(counts, 1))).float()
 
 
 def _precision(wanted: str) -> dict[str, Any]:
