@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("yaml")
 
-from m3ser import models  # noqa: E402
-from m3ser.training.recipe import Recipe  # noqa: E402
-from m3ser.training.recipe_file import load_recipe, recipe_folder  # noqa: E402
+from m3ser import models
+from m3ser.encoders import VGGishConfig
+from m3ser.training.recipe import Recipe
+from m3ser.training.recipe_file import load_recipe, recipe_folder
 
 NAMES = sorted(
     path.relative_to(recipe_folder()).with_suffix("").as_posix()
@@ -49,14 +50,12 @@ def test_it_is_what_its_path_says(name: str) -> None:
     assert recipe.data.protocol == protocol
     system, _, mode = row.rpartition("-") if row.endswith(("quantised", "trainable")) else (row, "", "quantised")
     assert recipe.model.system == system
-    if recipe.audio_encoder is None:
-        assert system == "text-only"
-    else:
-        quantised = mode == "quantised"
-        assert (recipe.audio_encoder.postprocess, recipe.audio_encoder.frozen) == (quantised, quantised)
+    quantised = mode == "quantised"
+    assert isinstance(recipe.audio_encoder, VGGishConfig)
+    assert (recipe.audio_encoder.postprocess, recipe.audio_encoder.frozen) == (quantised, quantised)
+    assert recipe.text_encoder is not None
+    assert recipe.text_encoder.frozen
     if system != "audio-only":
-        assert recipe.text_encoder is not None
-        assert recipe.text_encoder.frozen
         assert recipe.text_encoder.pooled is (system in ("server", "text-only"))
 
 

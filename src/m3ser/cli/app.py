@@ -22,8 +22,11 @@ from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
 from m3ser.cli.crossval import crossval
 from m3ser.cli.demo import demo
+from m3ser.cli.evaluate import evaluate
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
+from m3ser.cli.report import report
+from m3ser.cli.reproduce import reproduce
 from m3ser.cli.terminal import complain
 from m3ser.cli.train import train
 from m3ser.errors import M3serError, UsageError
@@ -98,8 +101,11 @@ app.command()(models)
 app.add_typer(corpora, name="corpora")
 app.command()(train)
 app.command()(crossval)
+app.command()(evaluate)
 app.command()(compare)
+app.command()(report)
 app.command()(complexity)
+app.add_typer(reproduce, name="reproduce")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3ser.cli.terminal import json_line, stdout_console
+from m3ser.cli.terminal import MAX_WIDTH, json_line, stdout_console
 from m3ser.errors import needing
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from m3ser.models.complexity import Complexity, Part
 
-__all__ = ["complexity"]
+__all__ = ["complexity", "complexity_text"]
 
 _PARTS = ("text encoder", "audio encoder", "fusion")
 
@@ -63,11 +65,24 @@ def complexity(
         for one in measured:
             json_line({**one.to_dict(), "notes": list(explain([one]))})
         return
-    console = stdout_console()
+    _show(stdout_console(), measured, explain(measured))
+
+
+def complexity_text(measured: Sequence[Complexity], notes: Sequence[str]) -> str:
+    """What the command prints, as text."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=MAX_WIDTH, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        _show(console, measured, notes)
+    return "\n".join(line.rstrip() for line in captured.get().strip().splitlines())
+
+
+def _show(console: Console, measured: Sequence[Complexity], notes: Sequence[str]) -> None:
     for table in (_parameters(measured), _trained(measured), _operations(measured)):
         console.print(table)
         console.line()
-    for note in explain(measured):
+    for note in notes:
         console.print(note)
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from m3ser.cli.research_options import DEFAULT_CACHE, Cache, RecipeName, Settings
+from m3ser.cli.research_options import DEFAULT_CACHE, Cache, RecipeName, Seeds, Settings, seeds_of
 from m3ser.cli.terminal import complain, json_line
-from m3ser.errors import UsageError, needing
+from m3ser.errors import needing
 
 __all__ = ["crossval"]
 
@@ -18,9 +18,7 @@ def crossval(
     recipe: RecipeName,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where all runs, and their sum, go.")],
     settings: Settings = None,
-    seeds: Annotated[
-        str, typer.Option("--seeds", metavar="LIST", help="Seeds of the trainings: 0,1,2 or a range such as 0-4.")
-    ] = "0",
+    seeds: Seeds = "0",
     folds: Annotated[
         list[int] | None,
         typer.Option("--fold", metavar="N", min=1, show_default=False, help="Train this fold alone; may be repeated."),
@@ -37,7 +35,7 @@ def crossval(
     give each job one --fold and the same --out; the last one to finish, or the command without --fold, adds them up.
     The splits are the same for all seeds; a seed decides first weights, order and dropout. Needs the train extra.
     """
-    chosen = _seeds(seeds)
+    chosen = seeds_of(seeds)
     with needing("train", "Training"):
         from m3ser.training import load_recipe
         from m3ser.training.crossval import crossvalidate
@@ -52,20 +50,6 @@ def crossval(
     else:
         _report(plan.name, found.scores)
         complain(f"the runs are in {out}; m3ser compare {out} OTHER tells whether two of them differ.")
-
-
-def _seeds(text: str) -> list[int]:
-    """The seeds that ``0,3-5`` names."""
-    found: list[int] = []
-    for piece in text.split(","):
-        first, dash, last = piece.strip().partition("-")
-        try:
-            found += range(int(first), int(last if dash else first) + 1)
-        except ValueError:
-            raise UsageError(f"--seeds is '{text}'; expected numbers and ranges such as 0,1,2 or 0-4.") from None
-    if not found or len(set(found)) < len(found):
-        raise UsageError(f"--seeds is '{text}'; expected at least one seed, and none twice.")
-    return found
 
 
 def _report(name: str, scores: dict[str, Any]) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from m3ser.text.cleaning import CleanText, clean
-from m3ser.text.tokens import Tokens, load_tokenizer
+from m3ser.text.tokens import Tokens, load_tokenizer, make_tokens
 
-__all__ = ["CleanText", "Tokens", "clean", "load_tokenizer"]
+__all__ = ["CleanText", "Tokens", "clean", "load_tokenizer", "make_tokens"]

@@ -15,7 +15,7 @@ from m3ser.errors import BundleError, TextError, UsageError
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["Tokens", "load_tokenizer"]
+__all__ = ["Tokens", "load_tokenizer", "make_tokens"]
 
 _PADDING_TOKENS = ("[PAD]", "<pad>")
 
@@ -26,12 +26,14 @@ class Tokens:
     Attributes:
         max_tokens: the longest row that :meth:`encode` gives, special tokens included.
         padding_id: the token id behind the end of a row.
+        highest_id: the highest token id that a row can hold.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, padding_id: int) -> None:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.padding_id = padding_id
+        self.highest_id = max(tokenizer.get_vocab(with_added_tokens=True).values())
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Token ids with the special tokens around them ([CLS] first, [SEP] last, in the BERT family).
@@ -88,8 +90,6 @@ def load_tokenizer(path: str | os.PathLike[str], max_tokens: int) -> Tokens:
         BundleError: the file is missing or damaged, or describes no tokenizer that adds special tokens and can pad.
         UsageError: `max_tokens` leaves no room for a token of text.
     """
-    from tokenizers import Tokenizer
-
     path = Path(path)
     try:
         description = path.read_text(encoding="utf-8")
@@ -97,21 +97,38 @@ def load_tokenizer(path: str | os.PathLike[str], max_tokens: int) -> Tokens:
         raise BundleError(f"{path} cannot be read as a tokenizer.json: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise BundleError(f"{path} is not a tokenizer.json: it is not UTF-8 text ({error.reason}).") from error
+    return make_tokens(description, max_tokens, name=str(path))
+
+
+def make_tokens(description: str, max_tokens: int, *, name: str, special_tokens: bool = True) -> Tokens:
+    """Set up the tokenizer that the content of a ``tokenizer.json`` describes.
+
+    Args:
+        description: the content.
+        max_tokens: the longest row wanted, special tokens included.
+        name: what it is called in messages.
+        special_tokens: whether special tokens around a text are expected. Without them an empty text has no tokens.
+
+    Raises:
+        BundleError, UsageError: as :func:`load_tokenizer`.
+    """
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_str(description)
     except Exception as error:  # tokenizers raises bare Exception for whatever it cannot use
-        raise BundleError(f"{path} is not a tokenizer.json that the tokenizers package can read: {error}.") from error
+        raise BundleError(f"{name} is not a tokenizer.json that the tokenizers package can read: {error}.") from error
 
     tokenizer.no_padding()
     tokenizer.no_truncation()
     specials = len(tokenizer.encode("").ids)
-    if specials == 0:
-        raise BundleError(f"{path} adds no special tokens to a text, and one at the beginning is expected.")
+    if specials == 0 and special_tokens:
+        raise BundleError(f"{name} adds no special tokens to a text, and one at the beginning is expected.")
     if max_tokens <= specials:
-        raise UsageError(f"max_tokens has to exceed the {specials} special tokens of {path}; found {max_tokens}.")
+        raise UsageError(f"max_tokens has to exceed the {specials} special tokens of {name}; found {max_tokens}.")
     candidates = (tokenizer.token_to_id(token) for token in _PADDING_TOKENS)
     padding_id = next((token_id for token_id in candidates if token_id is not None), None)
     if padding_id is None:
-        raise BundleError(f"{path} has no padding token; one of {', '.join(_PADDING_TOKENS)} is expected.")
+        raise BundleError(f"{name} has no padding token; one of {', '.join(_PADDING_TOKENS)} is expected.")
     tokenizer.enable_truncation(max_tokens)
     return Tokens(tokenizer, max_tokens=max_tokens, padding_id=padding_id)

@@ -18,14 +18,15 @@ from m3ser.audio import FRONT_ENDS
 from m3ser.batching import length_batches
 from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, write_bundle
 from m3ser.corpora import get_reader
-from m3ser.encoders import AudioEncoder, TextEncoder
+from m3ser.encoders import AudioEncoder, TokenEncoder
 from m3ser.errors import RecipeError
 from m3ser.text import Tokens
 from m3ser.training.card import model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.export import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
-from m3ser.training.judging import Logits
+from m3ser.training.judging import Logits, logits_of
+from m3ser.training.learner import Learner
 from m3ser.training.recipe import BundleRecipe, PairedRecipe
 from m3ser.training.run import Trained
 from m3ser.training.scoring import Scores, conditions, fit_bundle_temperatures, score
@@ -85,12 +86,11 @@ def bundle_trained(
     exported = _exported_logits(trained, graphs, Path(cache))
     temperature = _readable(fit_bundle_temperatures(parts["validation"], exported))
     scores = score(parts["test"], exported, temperature=temperature, labels=scheme.classes)
-    before = score(
-        parts["test"],
-        _logits(_run(graphs[_FUSION]), trained.material, len(scheme.classes)),
-        temperature=temperature,
-        labels=scheme.classes,
-    )
+    if trained.encoders.all_frozen:
+        as_trained = _logits(_run(graphs[_FUSION]), trained.material, len(scheme.classes))
+    else:
+        as_trained = logits_of(Learner(trained.fusion, trained.encoders), trained.material)
+    before = score(parts["test"], as_trained, temperature=temperature, labels=scheme.classes)
     infos = [get_reader(name).INFO for name in (*data.voices, *data.sentences)]
     manifest = Manifest(
         name=recipe.name,
@@ -132,7 +132,7 @@ def bundle_trained(
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), scores, before)
 
 
-def _complete(trained: Trained) -> tuple[AudioEncoder, TextEncoder, Tokens, Path]:
+def _complete(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Path]:
     """The parts of both encoders; a bundle that lacks one is not made.
 
     Raises:

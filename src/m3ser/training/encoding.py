@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from m3ser import models
 from m3ser.audio import FRONT_ENDS
-from m3ser.encoders import AudioEncoder, Encoder, TextEncoder, build_encoder
+from m3ser.encoders import AudioEncoder, Encoder, TokenEncoder, WordVectorConfig, build_encoder
 from m3ser.encoders.hub import find_file
 from m3ser.errors import RecipeError
-from m3ser.text import Tokens, load_tokenizer
+from m3ser.models.blueprint import describe
+from m3ser.text import Tokens, load_tokenizer, make_tokens
 from m3ser.training.examples import Example, Sequences
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import resolve_source
@@ -31,17 +32,20 @@ _MOST_IN_MEMORY = 4_000_000_000  # bytes of one modality; more than that is read
 
 @dataclass(frozen=True)
 class Encoders:
-    """The encoders of what a recipe's system looks at, and the tokenizer that belongs to the one for text."""
+    """The encoders of what a recipe's system looks at, and the tokenizer that belongs to the one for text.
+
+    Word vectors have no file for theirs.
+    """
 
     audio: AudioEncoder | None
-    text: TextEncoder | None
+    text: TokenEncoder | None
     tokens: Tokens | None
     tokenizer_file: Path | None
 
     @property
     def all_frozen(self) -> bool:
         """Whether only the fusion part is trained."""
-        return all(one.frozen for one in (self.audio, self.text) if one is not None)
+        return all(one.computed_once for one in (self.audio, self.text) if one is not None)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,16 @@ def load_encoders(recipe: Recipe) -> Encoders:
     if "text" in looked_at:
         if recipe.data.kind == "corpus" and recipe.data.text == "none":
             raise RecipeError(f"'{recipe.model.system}' looks at text, and data.text is none.")
-        text = _built(recipe.text_encoder, recipe, TextEncoder)
+        text = _built(recipe.text_encoder, recipe, TokenEncoder)
         assert recipe.text_encoder is not None
-        tokenizer = _tokenizer_file(resolve_source(recipe.text_encoder.source))
-        tokens = load_tokenizer(tokenizer, max_tokens=recipe.training.max_tokens)
+        longest = recipe.training.max_tokens
+        if isinstance(recipe.text_encoder, WordVectorConfig):
+            assert text.tokenizer is not None
+            tokens = make_tokens(text.tokenizer, longest, name=recipe.text_encoder.source, special_tokens=False)
+        else:
+            tokenizer = _tokenizer_file(resolve_source(recipe.text_encoder.source), recipe.text_encoder.revision)
+            tokens = load_tokenizer(tokenizer, max_tokens=longest)
+        _check_pair(text, tokens, recipe.text_encoder.source)
     return Encoders(audio, text, tokens, tokenizer)
 
 
@@ -120,7 +130,7 @@ def prepare_material(
     text: Sequences | None = None
     nothing: dict[str, NDArray[Any]] = {"audio": np.zeros((0, 1), np.float32), "text": np.zeros((0, 1), np.float32)}
     if encoders.audio is not None:
-        front_end, dim = encoders.audio.front_end, encoders.audio.dim
+        front_end, dim = encoders.audio.front_end, encoders.audio.encoded_dim
         if encoders.audio.frozen:
             audio = encode_audio(
                 recordings,
@@ -130,6 +140,7 @@ def prepare_material(
                 dim=dim,
                 fingerprint=_fingerprint(encoders.audio),
                 cache=cache,
+                half_precision=encoders.audio.half_precision,
             )
             nothing["audio"] = np.zeros((0, dim), np.float32)
         else:
@@ -142,11 +153,11 @@ def prepare_material(
                 texts,
                 batch_encoder(encoders.text, device),
                 tokens=encoders.tokens,
-                dim=encoders.text.dim,
+                dim=encoders.text.encoded_dim,
                 fingerprint=_fingerprint(encoders.text),
                 cache=cache,
             )
-            nothing["text"] = np.zeros((0, encoders.text.dim), np.float32)
+            nothing["text"] = np.zeros((0, encoders.text.encoded_dim), np.float32)
         else:
             text = dict(zip(texts, token_ids(texts, encoders.tokens), strict=True)) if texts else {}
             nothing["text"] = np.zeros(0, np.int64)
@@ -179,19 +190,39 @@ def _built(config: Any, recipe: Recipe, kind: type[Encoder]) -> Any:
     return encoder
 
 
-def _tokenizer_file(source: str) -> Path:
-    found = find_file(source, "tokenizer.json")
+def _tokenizer_file(source: str, revision: str | None) -> Path:
+    found = find_file(source, "tokenizer.json", revision=revision)
     if found is None:
-        raise RecipeError(f"The text encoder '{source}' has no tokenizer.json.")
+        raise RecipeError(
+            f"The text encoder '{source}' has no tokenizer.json; transformers' AutoTokenizer writes one beside the "
+            "model when it saves a fast tokenizer there."
+        )
     return found
 
 
+def _check_pair(encoder: TokenEncoder, tokens: Tokens, source: str) -> None:
+    """Make sure that an encoder can read what its tokenizer gives.
+
+    Raises:
+        RecipeError: it cannot: more tokens, or other ones.
+    """
+    if encoder.max_tokens is not None and tokens.max_tokens > encoder.max_tokens:
+        raise RecipeError(
+            f"training.max_tokens is {tokens.max_tokens}; '{source}' takes at most {encoder.max_tokens} tokens."
+        )
+    if tokens.highest_id >= encoder.vocabulary:
+        raise RecipeError(
+            f"The tokenizer.json of '{source}' gives token ids up to {tokens.highest_id}; its model knows "
+            f"{encoder.vocabulary} tokens."
+        )
+
+
 def _fingerprint(encoder: Encoder) -> str:
-    """What the encoder computes: its options but for where it came from, and its weights."""
-    options = {} if encoder.config is None else encoder.config.to_dict()
-    options.pop("source", None)
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    """What the encoder computes before a mix: its sizes and options, and its weights."""
+    digest = hashlib.sha256(json.dumps(describe(encoder), sort_keys=True).encode())
     for name, value in sorted(encoder.state_dict().items()):
+        if name.startswith("mix."):
+            continue
         digest.update(name.encode())
-        digest.update(value.contiguous().cpu().numpy().tobytes())
+        digest.update(value.contiguous().cpu().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

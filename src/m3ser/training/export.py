@@ -24,7 +24,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.export import Dim
 
-from m3ser.encoders import AudioEncoder, EncoderStates, TextEncoder
+from m3ser.encoders import AudioEncoder, EncoderStates, TokenEncoder, merged
+from m3ser.errors import UsageError
 from m3ser.models import FusionModel
 
 __all__ = ["export_audio_encoder", "export_fusion", "export_text_encoder", "store_as_int8"]
@@ -40,20 +41,28 @@ def export_audio_encoder(encoder: AudioEncoder, feature_shape: Sequence[int]) ->
     Args:
         encoder: in evaluation mode.
         feature_shape: shape of one frame of its features: (80,) for Whisper's log-mel.
+
+    Raises:
+        UsageError: it cannot be one graph.
     """
+    if not encoder.exportable:
+        raise UsageError("This audio encoder runs utterances one by one, to be exact: that is no single ONNX graph.")
+    encoder = merged(encoder)
     batch, frames = Dim("batch"), Dim("frames", max=encoder.max_frames)
-    mask = torch.ones(2, 100, dtype=torch.bool)
-    mask[1, 60:] = False
+    length = encoder.example_frames
+    mask = torch.ones(2, length, dtype=torch.bool)
+    mask[1, length * 6 // 10 :] = False
     return _exported(
         encoder,
-        {"features": torch.randn(2, 100, *feature_shape), "mask": mask},
+        {"features": torch.randn(2, length, *feature_shape), "mask": mask},
         ["states", "states_mask"],
         [{0: batch, 1: frames}] * 2,
     )
 
 
-def export_text_encoder(encoder: TextEncoder) -> onnx.ModelProto:
+def export_text_encoder(encoder: TokenEncoder) -> onnx.ModelProto:
     """The graph ``input_ids, attention_mask -> states``."""
+    encoder = merged(encoder)
     batch, tokens = Dim("batch"), Dim("tokens", max=encoder.max_tokens)
     mask = torch.ones(2, 9, dtype=torch.bool)
     mask[1, 5:] = False
@@ -159,7 +168,7 @@ def _channel_axes(node: onnx.NodeProto) -> Iterator[tuple[str, int]]:
 
 
 class _StatesOnly(nn.Module):
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TokenEncoder) -> None:
         super().__init__()
         self.encoder = encoder
 

@@ -54,7 +54,7 @@ EncodeBatch = Callable[[NDArray[Any], NDArray[np.bool_]], tuple[Floats, NDArray[
 _LOG = getLogger(__name__)
 _FORMAT = "m3ser states 2"
 _SECONDS_BUDGET = 60.0  # of audio in a padded batch
-_TOKEN_BUDGET = 4096
+_TOKEN_BUDGET = 1024  # enough to be fast; more only means more padding
 _CHUNK = 256  # items that are computed before they are written
 
 
@@ -103,12 +103,13 @@ class StateTable:
 
 
 def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
-    """A torch encoder, called as ``encoder(padded, mask)``, as a function of arrays."""
+    """What a torch encoder makes of a padded batch and its mask before a mix, as a function of arrays."""
     encoder.to(device)
 
     def encode(padded: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         with torch.inference_mode():
-            states, states_mask = encoder(torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device))
+            inputs, real = torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device)
+            states, states_mask = encoder.encode(inputs, real)
         return states.float().cpu().numpy(), states_mask.cpu().numpy()
 
     return encode
@@ -123,6 +124,7 @@ def encode_audio(
     dim: int,
     fingerprint: str,
     cache: Path,
+    half_precision: bool = True,
 ) -> StateTable:
     """States of recordings.
 
@@ -134,6 +136,7 @@ def encode_audio(
         dim: width of its states.
         fingerprint: what identifies the encoder and its options.
         cache: folder of the cache.
+        half_precision: keep them as float16.
 
     Raises:
         AudioError: a recording cannot be used.
@@ -156,7 +159,7 @@ def encode_audio(
             yield owner, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     key = ["audio", front_end, fingerprint]
-    store = _Store(cache, key, shape=(dim,), stored=np.float16)
+    store = _Store(cache, key, shape=(dim,), stored=np.float16 if half_precision else np.float32)
     return store.table(recordings, _recording_digests(recordings), compute, what="Encoding recordings")
 
 

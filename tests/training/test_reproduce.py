@@ -1,0 +1,127 @@
+"""Whole tables, from a made-up IEMOCAP to the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from typer.testing import CliRunner
+
+from m3ser.cli.app import app
+from m3ser.errors import UsageError
+from m3ser.training.reproduce import rows_of
+
+
+@pytest.fixture(scope="module")
+def corpus(iemocap_tree: Callable[..., Any]) -> Path:
+    """Long enough for the protocol `paper`: two VGGish examples each."""
+    root: Path = iemocap_tree(sessions=3, turns=6, labels=("ang", "hap", "sad", "neu"), seconds=(1.95, 2.2)).root
+    return root
+
+
+@pytest.fixture(scope="module")
+def reproduce(
+    corpus: Path, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[Any, Path]]:
+    """Runs ``m3ser reproduce table1`` with tiny encoders in place of VGGish and BERT."""
+    out, cache = tmp_path_factory.mktemp("table1"), tmp_path_factory.mktemp("cache")
+    whisper = {"kind": "whisper", "source": str(tiny_encoders / "whisper"), "step_seconds": 0.2}
+    settings = [
+        f"audio_encoder={json.dumps(whisper)}",
+        f"text_encoder.source={tiny_encoders / 'bert'}",
+        "training.epochs=1",
+        "training.batch_size=8",
+    ]
+
+    def run(*more: str) -> tuple[Any, Path]:
+        command = ["reproduce", "table1", "--iemocap", str(corpus), "--out", str(out), "--cache", str(cache)]
+        command += [word for setting in settings for word in ("--set", setting)]
+        return CliRunner().invoke(app, [*command, *more], catch_exceptions=False), out
+
+    return run
+
+
+def test_table_1_from_the_corpus_to_the_report(reproduce: Callable[..., tuple[Any, Path]]) -> None:
+    chosen = ["--protocol", "paper", "--protocol", "session", "--system", "server", "--system", "3m-ser-ln-quantised"]
+    result, out = reproduce(*chosen, "--seeds", "0,1")
+    assert result.exit_code == 0, result.output
+    text = (out / "results.md").read_text(encoding="utf-8")
+    assert text.strip() in result.stdout
+    assert "## paper" in text
+    assert "optimistic: as published" in text
+    assert "## session" in text
+    assert "3 folds, 2 seeds" in text
+    assert "UA 80.66" in text, "what was printed stands beside what came out"
+    assert "m3ser reproduce table1 --iemocap FOLDER --seeds 0,1" in text
+    for group in ("paper", "session"):
+        page = (out / group / "report.html").read_text(encoding="utf-8")
+        assert "server" in page
+        assert "3m-ser-ln-quantised" in page
+    scores = json.loads((out / "session" / "server" / "scores.json").read_text())
+    pooled = scores["conditions"]["both"]["pooled"]["unweighted_accuracy"]
+    assert f"{100 * pooled:.2f}%" in text
+
+    # The same again trains nothing; another protocol is added, and the table is whole.
+    done = (out / "session" / "server" / "seed0" / "fold1" / "scores.json").stat().st_mtime_ns
+    again, _ = reproduce(*chosen, "--seeds", "0,1", "--json")
+    assert again.exit_code == 0, again.output
+    assert (out / "session" / "server" / "seed0" / "fold1" / "scores.json").stat().st_mtime_ns == done
+    record = json.loads(again.stdout)
+    assert set(record["results"]) == {"paper", "session"}
+    assert record["failed"] == []
+
+
+def test_a_row_that_cannot_be_run_costs_the_others_nothing(
+    reproduce: Callable[..., tuple[Any, Path]], tmp_path: Path
+) -> None:
+    result, out = reproduce(
+        *("--protocol", "session", "--system", "text-only", "--system", "audio-only"),
+        *("--set", f"text_encoder.source={tmp_path / 'nowhere'}"),
+    )
+    assert result.exit_code == 1
+    assert "text-only on session: " in result.stderr
+    text = (out / "results.md").read_text(encoding="utf-8")
+    assert "Not run" in text
+    assert "nowhere" in text
+    assert "audio-only" in text
+
+
+def test_a_corpus_that_is_not_there_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+    command = ["reproduce", "table1", "--iemocap", str(tmp_path / "IEMOCAP"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "IEMOCAP" in result.stderr
+    assert "No row of the table could be run." in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_table_2_is_a_file_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["reproduce", "table2", "--out", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "table2.md").read_text(encoding="utf-8")
+    assert "184,176,068" in text
+    assert "the printed 0.00683 is not" in text
+    assert text.split("```")[1].strip() in result.stdout
+
+
+def test_rows_come_in_the_papers_order() -> None:
+    rows = rows_of("iemocap", groups=["session", "paper"], systems=["3m-ser", "server", "3m-ser-ln-trainable"])
+    assert [(row.group, row.name) for row in rows[:4]] == [
+        ("session", "3m-ser-quantised"),
+        ("session", "3m-ser-trainable"),
+        ("session", "3m-ser-ln-trainable"),
+        ("session", "server"),
+    ]
+    assert [row.group for row in rows] == ["session"] * 4 + ["paper"] * 4
+    everything = rows_of("iemocap")
+    assert list(dict.fromkeys(row.group for row in everything)) == ["paper", "session", "speaker", "session+script"]
+    with pytest.raises(UsageError, match="no system 'elmo' in this table; it has 3m-ser-ln-quantised, "):
+        rows_of("iemocap", systems=["elmo"])
+    with pytest.raises(UsageError, match="no group 'official' in this table; it has paper, session, "):
+        rows_of("iemocap", groups=["official"])
