@@ -64,7 +64,19 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_recipe_becomes_a_bundle_that_predicts(corpora: Path, tmp_path: Path, repository: Path) -> None:
+LEARNING = (
+    "audio_encoder.combine=mix",
+    "model.scale_audio=false",
+    "training.state_dropout=0",
+    "text_encoder.lora={rank: 2, alpha: 4}",
+)
+"""Both encoders learn with the fusion: the voice's mix of layers, the words' LoRA."""
+
+
+@pytest.mark.parametrize("more", [(), LEARNING], ids=["frozen", "learning"])
+def test_a_recipe_becomes_a_bundle_that_predicts(
+    corpora: Path, tmp_path: Path, repository: Path, more: tuple[str, ...]
+) -> None:
     arguments = [
         "train",
         str(repository / "recipes" / "starter.yaml"),
@@ -83,6 +95,7 @@ def test_a_recipe_becomes_a_bundle_that_predicts(corpora: Path, tmp_path: Path, 
         "training.pairs_per_epoch=32",
         "training.batch_size=8",
         "name=tiny",
+        *more,
     ):
         arguments += ["--set", setting]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -174,6 +174,7 @@ def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], ca
         dim=audio_encoder.dim,
         fingerprint=_digest(graphs[_AUDIO]),
         cache=cache,
+        half_precision=audio_encoder.half_precision,
     )
     sentences = encode_texts(
         [u.text for u in judged if u.text is not None],
@@ -183,7 +184,12 @@ def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], ca
         fingerprint=_digest(graphs[_TEXT]),
         cache=cache,
     )
-    material = Material(voices, sentences, trained.material.nothing)
+    # Of states, also where training read features or token ids.
+    nothing = {
+        "audio": np.zeros((0, audio_encoder.dim), np.float32),
+        "text": np.zeros((0, text_encoder.dim), np.float32),
+    }
+    material = Material(voices, sentences, nothing)
     return _logits(_run(graphs[_FUSION]), material, len(trained.fusion.config.labels))
 
 
