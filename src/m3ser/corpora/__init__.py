@@ -31,7 +31,7 @@ from m3ser.corpora.manifest import (
     write_manifest,
 )
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
-from m3ser.corpora.parts import LabelledPart, read_part
+from m3ser.corpora.parts import LabelledPart, read_part, with_clean_text
 from m3ser.corpora.pool import identities
 from m3ser.corpora.registry import READERS, get_reader, read_corpus
 from m3ser.corpora.same_audio import SameAudio, find_same_audio
@@ -96,6 +96,7 @@ __all__ = [
     "summarise",
     "supported_protocols",
     "transcribe",
+    "with_clean_text",
     "with_fold_columns",
     "write_manifest",
 ]

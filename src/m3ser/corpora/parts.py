@@ -11,7 +11,7 @@ from m3ser.corpora.pool import identities
 from m3ser.errors import UsageError
 from m3ser.schema import Utterance
 
-__all__ = ["LabelledPart", "read_part"]
+__all__ = ["LabelledPart", "read_part", "with_clean_text"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_part(path: str | os.PathLike[str], part: str | None = None) -> Labelled
         raise UsageError(f"Manifest '{manifest.path}' has no part '{part}'; {has}.")
     names = _names(manifest.utterances)
     rows = [(u, name) for u, name in zip(manifest.utterances, names, strict=True) if part in (None, u.split)]
-    kept = [(_cleaned(utterance), name) for utterance, name in rows]
+    kept = [(with_clean_text(utterance), name) for utterance, name in rows]
     return LabelledPart(
         utterances=tuple(utterance for utterance, _ in kept if utterance is not None),
         names=tuple(name for utterance, name in kept if utterance is not None),
@@ -71,8 +71,11 @@ def _names(utterances: Sequence[Utterance]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _cleaned(utterance: Utterance) -> Utterance | None:
-    """The utterance with its words alone; None where it had nothing else."""
+def with_clean_text(utterance: Utterance) -> Utterance | None:
+    """The utterance with what was said alone, without what a transcriber noted (:func:`m3ser.text.clean`).
+
+    Where nothing is left it has no text; None: it had nothing else.
+    """
     from m3ser.text import clean  # it brings NumPy, which listing corpora does without
 
     text = None if utterance.text is None else clean(utterance.text).text or None

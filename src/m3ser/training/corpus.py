@@ -22,6 +22,7 @@ from m3ser.corpora import (
     read_folds,
     read_manifest,
     split_by_speaker,
+    with_clean_text,
 )
 from m3ser.errors import DataError, RecipeError
 from m3ser.schema import Utterance
@@ -100,6 +101,9 @@ def _prepare_corpus(data: CorpusRecipe) -> Prepared:
         utterances = _read(data.root, data.corpora)
     if data.max_seconds is not None:
         utterances = [u for u in utterances if (_seconds(u) or 0.0) <= data.max_seconds]
+    if data.protocol != "paper":
+        # As in prediction. "[LAUGHTER]" is no word, and tells the emotion; the published procedure reads it.
+        utterances = [u for u in map(with_clean_text, utterances) if u is not None]
     scheme = data.emotion_scheme
     utterances = tuple(u for u in utterances if scheme.class_of(u.emotion) is not None and u.audio is not None)
     if not utterances:

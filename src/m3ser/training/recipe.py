@@ -87,7 +87,8 @@ class CorpusRecipe(_Data):
         protocol: how utterances are divided into folds; see :func:`m3ser.corpora.make_split`. A manifest that comes
             with folds of its own keeps them under `official`.
         folds: how many, where the protocol leaves that open; None: as many as it has by itself.
-        text: what the model reads: the transcripts that come with the corpus, or nothing.
+        text: what the model reads: the transcripts that come with the corpus, or nothing. They are cleaned
+            (:func:`m3ser.text.clean`) as in prediction, but not under the protocol `paper`.
         max_seconds: longer utterances are left out; None: none are.
     """
 

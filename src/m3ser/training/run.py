@@ -42,7 +42,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material
-from m3ser.training.examples import example_of
+from m3ser.training.examples import Example, example_of
 from m3ser.training.judging import (
     Asked,
     Logits,
@@ -158,7 +158,7 @@ def train(
     fusion = _fusion(recipe, encoders, scheme)
     judging = _judging(recipe, fusion, utterances)
     examples = [example_of(utterance, scheme) for utterance in utterances]
-    training = [utterance for utterance in utterances if utterance.split == "train"]
+    training = [u for u in utterances if u.split == "train" and _looked_at(example_of(u, scheme), fusion)]
     loss = make_loss(recipe.training, fusion, [example_of(utterance, scheme).label for utterance in training])
     with state.main_process_first():
         if shared is None:
@@ -285,6 +285,11 @@ def _judging(recipe: Recipe, fusion: FusionModel, utterances: Sequence[Utterance
     if not shown[own]:
         raise DataError(f"Nothing in the {part} part has what '{recipe.model.system}' looks at ({own}).")
     return Judging({name: examples for name, examples in shown.items() if examples}, own, part)
+
+
+def _looked_at(example: Example, fusion: FusionModel) -> bool:
+    """Whether there is anything in it that the system looks at: not every recording comes with its words."""
+    return any(getattr(example, modality) is not None for modality in fusion.modalities)
 
 
 def _scale(recipe: Recipe, material: Material, training: Sequence[Utterance]) -> Standardisation | None:
