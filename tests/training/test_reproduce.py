@@ -47,7 +47,7 @@ def reproduce(
     return run
 
 
-def test_table_1_from_the_corpus_to_the_report(reproduce: Callable[..., tuple[Any, Path]]) -> None:
+def test_table_1_from_the_corpus_to_the_report(reproduce: Callable[..., tuple[Any, Path]], corpus: Path) -> None:
     chosen = ["--protocol", "paper", "--protocol", "session", "--system", "server", "--system", "3m-ser-ln-quantised"]
     result, out = reproduce(*chosen, "--seeds", "0,1")
     assert result.exit_code == 0, result.output
@@ -58,7 +58,9 @@ def test_table_1_from_the_corpus_to_the_report(reproduce: Callable[..., tuple[An
     assert "## session" in text
     assert "3 folds, 2 seeds" in text
     assert "UA 80.66" in text, "what was printed stands beside what came out"
-    assert "m3ser reproduce table1 --iemocap FOLDER --seeds 0,1" in text
+    command = "m3ser reproduce table1 --iemocap FOLDER --system server --system 3m-ser-ln-quantised --protocol paper "
+    assert f"{command}--protocol session --seeds 0,1 --set " in text
+    assert str(corpus) not in text
     for group in ("paper", "session"):
         page = (out / group / "report.html").read_text(encoding="utf-8")
         assert "server" in page
