@@ -298,16 +298,3 @@ def test_cross_validation_goes_on_where_it_was(tiny_recipe: Path, tmp_path: Path
     assert "of another recipe" in other.stderr
     bad = crossval("--seeds", "x")
     assert bad.exit_code == 2
-
-
-@pytest.mark.slow
-def test_folds_side_by_side_come_to_what_they_come_to_in_turn(tiny_recipe: Path, tmp_path: Path, cache: Path) -> None:
-    tables = {}
-    for workers in ("1", "2"):
-        out = tmp_path / workers
-        arguments = ["crossval", str(tiny_recipe), "--out", str(out), "--cache", str(cache), "--workers", workers]
-        result = CliRunner().invoke(app, [*arguments, "--set", "training.epochs=2"], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        tables[workers] = read_predictions(out / "predictions.csv")
-    assert tables["1"].utterances == tables["2"].utterances
-    np.testing.assert_allclose(tables["1"].probabilities, tables["2"].probabilities, atol=1e-3)
