@@ -16,9 +16,9 @@ from transformers.models.bert.modeling_bert import BertSelfAttention  # noqa: E4
 from m3ser import audio, models  # noqa: E402
 from m3ser.errors import UsageError  # noqa: E402
 from m3ser.models import complexity  # noqa: E402
+from m3ser.models.alignment import EqualShares  # noqa: E402
 from m3ser.models.attention import MultiHeadAttention  # noqa: E402
 from m3ser.models.complexity import PRINTED, examples_in, explain, measure  # noqa: E402
-from m3ser.models.m_elmo import EqualShares  # noqa: E402
 
 
 def by_layer(module: nn.Module, run: Callable[[], object]) -> int:

@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 from torch import nn  # noqa: E402
 
 from m3ser import models  # noqa: E402
-from m3ser.models.m_elmo import EqualShares  # noqa: E402
+from m3ser.models.alignment import EqualShares  # noqa: E402
 from m3ser.models.masked import MaskedStates  # noqa: E402
 
 

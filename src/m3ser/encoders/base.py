@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,9 +66,9 @@ class Encoder(nn.Module):
         found = self.encode(inputs, mask)
         return found if self.mix is None else EncoderStates(self.mix(found.states), found.mask)
 
+    @abstractmethod
     def encode(self, inputs: Tensor, mask: Tensor) -> EncoderStates:
         """The states before a mix: (batch, steps, `encoded_dim`)."""
-        raise NotImplementedError
 
     def blocks(self) -> Sequence[nn.Module]:
         """The blocks of the network, lowest first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -83,9 +84,9 @@ class _Config(_Options):
         """The config as JSON-ready values, from which :func:`build_encoder` builds the same encoder."""
         return self.model_dump(mode="json")
 
+    @abstractmethod
     def build(self) -> Encoder:
         """The encoder that this describes."""
-        raise NotImplementedError
 
 
 class _Adaptable(_Config):
@@ -127,9 +128,9 @@ class _Adaptable(_Config):
             freeze(encoder)
         return encoder
 
+    @abstractmethod
     def _load(self) -> Encoder:
         """The encoder with nothing frozen."""
-        raise NotImplementedError
 
 
 class VGGishConfig(_Config):

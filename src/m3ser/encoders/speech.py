@@ -6,6 +6,7 @@ is the model's output.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -87,14 +88,14 @@ class SpeechEncoder(AudioEncoder):
         self.model: Any = model
 
     @staticmethod
+    @abstractmethod
     def reads(config: PretrainedConfig) -> bool:
         """Whether the class is for models of this config."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def state_seconds(config: PretrainedConfig) -> float:
         """Time from one state to the next."""
-        raise NotImplementedError
 
     @classmethod
     def of(cls, model: PreTrainedModel, **options: Any) -> SpeechEncoder:

@@ -31,9 +31,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from m3ser.models.alignment import EqualShares
 from m3ser.models.base import Classified, FusionModel
 from m3ser.models.config import FusionConfig, dropout_rate, positive_integer
-from m3ser.models.m_elmo import EqualShares
 from m3ser.models.masked import MaskedStates
 from m3ser.models.pooling import GlobalAttention, gathered
 from m3ser.models.recurrent import BothWays

@@ -29,6 +29,7 @@ Wrong in the published code, and not repeated:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -85,9 +86,9 @@ class FamilyConfig(FusionConfig):
         self.fusion_dim = self.audio_dim if fusion_dim is None else positive_integer("fusion_dim", fusion_dim)
         check_heads(num_heads, text_dim=self.text_dim, fusion_dim=self.fusion_dim)
 
+    @abstractmethod
     def shape(self) -> Shape:
         """Which graph it is."""
-        raise NotImplementedError
 
 
 class ThreeMSerConfig(FamilyConfig):

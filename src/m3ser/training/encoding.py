@@ -97,11 +97,11 @@ def load_encoders(recipe: Recipe) -> Encoders:
     looked_at = models.system(recipe.model.system).model_class().modalities
     audio = text = tokens = tokenizer = None
     if "audio" in looked_at:
-        audio = _built(recipe.audio_encoder, recipe, AudioEncoder)
+        audio = _built(recipe.audio_encoder, recipe, "audio")
     if "text" in looked_at:
         if recipe.data.kind == "corpus" and recipe.data.text == "none":
             raise RecipeError(f"'{recipe.model.system}' looks at text, and data.text is none.")
-        text = _built(recipe.text_encoder, recipe, TokenEncoder)
+        text = _built(recipe.text_encoder, recipe, "text")
         assert recipe.text_encoder is not None
         longest = recipe.training.max_tokens
         if isinstance(recipe.text_encoder, WordVectorConfig):
@@ -178,15 +178,14 @@ def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     return held
 
 
-def _built(config: Any, recipe: Recipe, kind: type[Encoder]) -> Any:
-    modality = "audio" if kind is AudioEncoder else "text"
+def _built(config: Any, recipe: Recipe, modality: str) -> Any:
     if config is None:
         raise RecipeError(f"'{recipe.model.system}' looks at {modality}; the recipe has no {modality}_encoder.")
     options = config.to_dict()
     if isinstance(options.get("source"), str):
         options["source"] = resolve_source(options["source"])
     encoder = build_encoder(options)
-    assert isinstance(encoder, kind)
+    assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
     return encoder
 
 
