@@ -33,7 +33,7 @@ def facts() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": process_count(),
         "command": command_line(),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
 

@@ -98,7 +98,7 @@ def write_run(
         "threads": 2,
         "processes": 1,
         "command": command,
-        "started": f"2026-01-0{fold}T00:00:00+00:00",
+        "finished": f"2026-01-0{fold}T00:00:00+00:00",
         "recipe": name,
         "seed": seed,
         "fold": fold,

@@ -166,7 +166,7 @@ def _one(run: Run, name: str) -> str | None:
 
 def _latest(run: Run) -> str | None:
     """The facts are written at the end of a training, with the time of that."""
-    return max(_values(run, "started"), default=None)
+    return max(_values(run, "finished"), default=None)
 
 
 def _duration(seconds: float) -> str:
