@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from m3ser.evaluation import read_predictions  # noqa: E402
-from m3ser.training import load_recipe  # noqa: E402
-from m3ser.training.corpus import prepare  # noqa: E402
-from m3ser.training.run import train  # noqa: E402
+from m3ser.evaluation import read_predictions
+from m3ser.training import load_recipe
+from m3ser.training.corpus import prepare
+from m3ser.training.run import train
 
 
 @pytest.fixture(scope="module")
