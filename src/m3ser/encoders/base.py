@@ -69,6 +69,7 @@ class Encoder(nn.Module):
     @abstractmethod
     def encode(self, inputs: Tensor, mask: Tensor) -> EncoderStates:
         """The states before a mix: (batch, steps, `encoded_dim`)."""
+        raise NotImplementedError
 
     def blocks(self) -> Sequence[nn.Module]:
         """The blocks of the network, lowest first.

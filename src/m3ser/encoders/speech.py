@@ -91,11 +91,13 @@ class SpeechEncoder(AudioEncoder):
     @abstractmethod
     def reads(config: PretrainedConfig) -> bool:
         """Whether the class is for models of this config."""
+        raise NotImplementedError
 
     @staticmethod
     @abstractmethod
     def state_seconds(config: PretrainedConfig) -> float:
         """Time from one state to the next."""
+        raise NotImplementedError
 
     @classmethod
     def of(cls, model: PreTrainedModel, **options: Any) -> SpeechEncoder:

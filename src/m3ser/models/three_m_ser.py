@@ -89,6 +89,7 @@ class FamilyConfig(FusionConfig):
     @abstractmethod
     def shape(self) -> Shape:
         """Which graph it is."""
+        raise NotImplementedError
 
 
 class ThreeMSerConfig(FamilyConfig):
