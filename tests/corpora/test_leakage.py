@@ -112,7 +112,7 @@ def test_utterances_in_no_part_are_refused(voices) -> None:
 def test_an_unknown_protocol_lists_the_known() -> None:
     with pytest.raises(UsageError, match="no protocol 'loso'; known are paper, random, speaker, session, session"):
         audit([]).violations("loso")
-    assert set(PROTOCOLS) == {"paper", "random", "speaker", "session", "session+script", "official"}
+    assert set(PROTOCOLS) == {"paper", "random", "speaker", "session", "session+script", "corpus", "official"}
 
 
 def test_importing_the_room_is_cheap() -> None:

@@ -11,10 +11,13 @@ from m3ser.corpora.leakage import Kind
 from m3ser.corpora.similarity import LEAST_WORDS, near_duplicates, words_of
 from m3ser.schema import Utterance
 
-__all__ = ["OF_PEOPLE", "Conflicts"]
+__all__ = ["NEW_IN_TEST", "OF_PEOPLE", "Conflicts"]
 
 OF_PEOPLE: frozenset[Kind] = frozenset({"speaker", "session"})
 """What whole speakers or sessions share; all else (words, recordings) is shared by single utterances."""
+
+NEW_IN_TEST: frozenset[Kind] = frozenset({"corpus"})
+"""What is kept out of what is tested, while training and validation may share it."""
 
 _Touch = Callable[[Iterable[int]], set[int]]
 
@@ -44,6 +47,8 @@ class Conflicts:
             return _by_label([u.speaker for u in self._utterances])
         if kind == "session":
             return _by_label([u.session for u in self._utterances])
+        if kind == "corpus":
+            return _by_label([u.extra.get("corpus") for u in self._utterances])
         if kind == "script":
             return _by_label([u.script for u in self._utterances])
         if kind == "audio":

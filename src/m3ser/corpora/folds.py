@@ -6,10 +6,12 @@
 ``session``         leave one session out (or one of k groups of sessions)
 ``speaker``         leave one speaker out (or one of k groups of speakers)
 ``session+script``  speakers and words both unseen; see :mod:`m3ser.corpora.script_folds` for the rule
+``corpus``          leave one corpus out
 ``official``        the corpus's own split
 ==================  ==================================================================================================
 
-All but ``paper`` and ``official`` select on a validation part of other speakers than train and test.
+All but ``paper`` and ``official`` select on a validation part of other speakers than train and test; under ``corpus``
+they are speakers of the corpora trained on, so that nothing is chosen by the one left out.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from m3ser.errors import DataError, UsageError
 from m3ser.schema import Copyable, EmotionScheme, Utterance
 
 __all__ = ["VALIDATION", "Fold", "PartSummary", "Split", "make_split", "supported_protocols"]
+
+_FIXED = {"paper": "one fold", "official": "one fold", "corpus": "one fold a corpus"}
 
 VALIDATION = 0.2
 """Share of the speakers (or sessions) that are not tested which selection uses."""
@@ -149,8 +153,8 @@ def make_split(
     if protocol not in DRAFTERS:
         raise UsageError(f"There is no protocol '{protocol}'; known are {', '.join(DRAFTERS)}.")
     request = replace(_request(utterances, seed, scheme, folds, validation), progress=progress)
-    if folds is not None and protocol in ("paper", "official"):
-        raise UsageError(f"Protocol '{protocol}' is one fold by its nature, so it takes no number of folds.")
+    if folds is not None and protocol in _FIXED:
+        raise UsageError(f"Protocol '{protocol}' is {_FIXED[protocol]} by its nature, so it takes no number of folds.")
     try:
         draft = _draft(protocol, request)
     except DataError as error:

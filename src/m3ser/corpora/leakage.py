@@ -19,7 +19,7 @@ from m3ser.schema import Utterance
 
 __all__ = ["PROTOCOLS", "Audit", "Kind", "Overlap", "audit", "protocol_rules"]
 
-Kind = Literal["speaker", "session", "script", "audio", "transcript", "sentence"]
+Kind = Literal["speaker", "session", "corpus", "script", "audio", "transcript", "sentence"]
 """What can overlap. A *transcript* is what a recording really says; a *sentence* is text that belongs to no voice,
 alone or paired with one."""
 
@@ -33,6 +33,7 @@ PROTOCOLS: Mapping[str, frozenset[Kind]] = MappingProxyType(
         "speaker": _FREE_OF_RECORDINGS | {"speaker"},
         "session": _FREE_OF_RECORDINGS | {"speaker", "session"},
         "session+script": _FREE_OF_RECORDINGS | {"speaker", "session", "script", "transcript"},
+        "corpus": _FREE_OF_RECORDINGS | {"speaker", "corpus"},
         # Whatever else the corpus's authors let their parts share is their decision.
         "official": _FREE_OF_RECORDINGS,
     }
@@ -73,10 +74,10 @@ class Overlap:
     def taints_a_score(self) -> bool:
         """Whether it makes a test easier than it should be.
 
-        Corpora of few sentences cannot keep train and validation apart in them, too: that is allowed, as long as what
-        is tested is new.
+        Corpora of few sentences cannot keep train and validation apart in them, too, and a few corpora are not enough
+        to select on one of their own: that is allowed, as long as what is tested is new.
         """
-        return self.kind not in ("script", "transcript") or "test" in self.parts
+        return self.kind not in ("script", "transcript", "corpus") or "test" in self.parts
 
     def __str__(self) -> str:
         near = "" if self.similarity == 1.0 else f" ({self.similarity:.0%} alike)"
@@ -127,7 +128,8 @@ def audit(utterances: Iterable[Utterance], *, same_audio: SameAudio | None = Non
     """Look for what the parts of a split share.
 
     Speakers, sessions and scripts by name; recordings by content (the same bytes, of the same stretch of time);
-    transcripts and sentences of four words or more by the Jaccard similarity of their words, from 0.7.
+    transcripts and sentences of four words or more by the Jaccard similarity of their words, from 0.7. Where there are
+    several corpora, they too.
 
     Args:
         utterances: all with ``split``; recordings that are not there are compared by path only, and noted.
@@ -148,6 +150,7 @@ def audit(utterances: Iterable[Utterance], *, same_audio: SameAudio | None = Non
     overlaps = (
         *_shared("speaker", utterances, lambda u: u.speaker),
         *_shared("session", utterances, lambda u: u.session),
+        *_shared_corpora(utterances),
         *_shared("script", utterances, lambda u: u.script),
         *_shared_audio(utterances, content),
         *_alike(utterances, content, same_audio),
@@ -187,6 +190,12 @@ def _shared(
     for name, counts in sorted(parts.items()):
         if len(counts) > 1:
             yield Overlap(kind, tuple(sorted(counts)), name, counts.total())
+
+
+def _shared_corpora(utterances: Sequence[Utterance]) -> Iterator[Overlap]:
+    """One corpus alone is in all parts by its nature."""
+    if len({utterance.extra.get("corpus") for utterance in utterances} - {None}) > 1:
+        yield from _shared("corpus", utterances, lambda u: u.extra.get("corpus"))
 
 
 def _shared_audio(utterances: Sequence[Utterance], content: Mapping[Path, Hashable]) -> Iterator[Overlap]:

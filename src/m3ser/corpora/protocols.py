@@ -123,6 +123,29 @@ def _some_utterances(request: Request, positions: Collection[int], number: int) 
     return chosen
 
 
+def _corpus(request: Request) -> Draft:
+    """Leave one corpus out; selection is on some speakers of the others."""
+    pool = request.pool
+    corpora = units_of([name or None for name in pool.corpora])
+    if len(corpora) < 2:
+        raise DataError(f"needs two corpora or more, to train and test on different ones; found {len(corpora)}")
+    speakers = units_of(pool.speakers)
+    alive = {position for positions in corpora.values() for position in positions}
+    divisions = []
+    for name, tested in tracked(request, corpora.items()):
+        open_ = alive - set(tested)
+        others = {who: kept for who, own in speakers.items() if (kept := [i for i in own if i in open_])}
+        if len(others) < 2:
+            raise DataError(f"needs two speakers or more outside of '{name}', to select on one; found {len(others)}")
+        choices = (
+            {position for who in chosen for position in others[who]}
+            for chosen in windows(pool, others, request.validation, request.seed, "corpus", "validation")
+        )
+        divisions.append(divide(request, "corpus", f"corpus {name}", test=tested, alive=alive, choices=choices))
+    unnamed = len(pool) - len(alive)
+    return draft(request, divisions, left_out={"names no corpus": unnamed} if unnamed else {})
+
+
 def _official(request: Request) -> Draft:
     """The corpus's own split, as its ``split`` column has it."""
     pool = request.pool
@@ -158,6 +181,7 @@ DRAFTERS: Mapping[str, Callable[[Request], Draft]] = MappingProxyType(
         "session": partial(draft_units, unit="session"),
         "speaker": partial(draft_units, unit="speaker"),
         "session+script": draft_session_script,
+        "corpus": _corpus,
         "official": _official,
     }
 )

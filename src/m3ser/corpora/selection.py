@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from m3ser.corpora.balance import rotation
-from m3ser.corpora.conflicts import OF_PEOPLE, Conflicts
+from m3ser.corpora.conflicts import NEW_IN_TEST, OF_PEOPLE, Conflicts
 from m3ser.corpora.corpus import Progress
 from m3ser.corpora.leakage import PROTOCOLS
 from m3ser.corpora.pool import Draft, Pool
@@ -212,7 +212,7 @@ def _apart(request: Request, protocol: str, open_: set[int], validation: set[int
     kinds = PROTOCOLS[protocol]
     touching = request.conflicts.touching
     train = open_ - validation - touching(validation, kinds & OF_PEOPLE)
-    rest = kinds - OF_PEOPLE
+    rest = kinds - OF_PEOPLE - NEW_IN_TEST
     of_validation = validation & touching(train, rest)
     if not of_validation:
         return train, validation, False

@@ -44,7 +44,7 @@ _AudioEncoder = Annotated[
 _TextEncoder = Annotated[
     Annotated[TextConfig, Tag("text")] | Annotated[WordVectorConfig, Tag("word-vectors")], Discriminator(_text_kind)
 ]
-_Protocol = Literal["paper", "random", "session", "speaker", "session+script", "official"]
+_Protocol = Literal["paper", "random", "session", "speaker", "session+script", "corpus", "official"]
 
 
 class _Part(BaseModel):

@@ -152,7 +152,7 @@ def _prepared(recipe: Recipe) -> Prepared | str:
         return str(error)
 
 
-_PROTOCOLS = ("paper", "random", "session", "speaker", "session+script")
+_PROTOCOLS = ("paper", "random", "session", "speaker", "session+script", "corpus")
 
 
 def _protocols_in_order(group: Path) -> tuple[int, str]:
