@@ -164,7 +164,9 @@ def test_a_checkpoint_cannot_bring_its_code(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_own_system_that_is_not_named_any_more(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no model 'sums'; there are 3m-ser, .* \(one's own: M3SER_MODELS\)"):
+    with pytest.raises(
+        UsageError, match=r"no model 'sums'; there are 3m-ser, .*, and those of the files that M3SER_MODELS names\.$"
+    ):
         models.build("sums", **SIZES)
     models.save(models.build("server", **SIZES), tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -125,6 +126,9 @@ def test_it_is_trained_kept_and_compared(added: Path, tiny_recipe: Path, tmp_pat
     place = tmp_path / "own"
     facts = json.loads((place / "run.json").read_text(encoding="utf-8"))
     assert list(facts["own_models"]) == ["gated_sum.py"]
+    m3ser("report", place, "--out", tmp_path / "report.md", "--resamples", 50)
+    told = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    assert f"gated_sum.py (SHA-256 {hashlib.sha256(added.read_bytes()).hexdigest()[:12]})" in told
     model = models.load(place / "model")
     assert model.config.system == NAME
     # The recipe that a run keeps says nothing of where the code is.

@@ -59,7 +59,7 @@ def load(folder: str | os.PathLike[str]) -> CheckedModel:
     known = systems()
     if name not in known:
         raise CheckpointError(
-            f"{path} holds the system '{name}'; this version of m3ser knows {', '.join(known)} "
-            f"(one's own: {ENVIRONMENT})."
+            f"{path} holds the system '{name}'; this version of m3ser knows {', '.join(known)}, and those of the files "
+            f"that {ENVIRONMENT} names."
         )
     return known[name].model_class().from_pretrained(path, local_files_only=True)

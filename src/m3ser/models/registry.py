@@ -272,7 +272,10 @@ def system(name: str) -> System:
     """
     known = systems()
     if name not in known:
-        raise UsageError(f"There is no model '{name}'; there are {', '.join(known)} (one's own: {ENVIRONMENT}).")
+        raise UsageError(
+            f"There is no model '{name}'; there are {', '.join(known)}, and those of the files that "
+            f"{ENVIRONMENT} names."
+        )
     return known[name]
 
 

@@ -149,11 +149,17 @@ def provenance_table(run: Run) -> Table:
     for one in run.trainings:
         for name, version in (one.facts.get("packages") or {}).items():
             packages.setdefault(str(name), {})[str(version)] = None
+    own = dict.fromkeys(
+        f"{name} (SHA-256 {str(digest)[:12]})"
+        for one in run.trainings
+        for name, digest in (one.facts.get("own_models") or {}).items()
+    )
     revision = _one(run, "git")
     changed = " (with changes that are not committed)" if revision and "+" in revision else ""
     pairs: list[tuple[str, Cell]] = [
         ("m3ser", _one(run, "m3ser")),
         ("git revision", None if revision is None else f"{revision}{changed}"),
+        ("models of one's own (M3SER_MODELS)", ", ".join(own) or None),
         ("Python", _one(run, "python")),
         ("packages", ", ".join(f"{name} {' or '.join(versions)}" for name, versions in packages.items()) or None),
         ("system", _one(run, "system")),
