@@ -55,6 +55,12 @@ def _shipped() -> dict[str, Path]:
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
 
 
+def _extended(heir: Path, name: str) -> Path:
+    """The recipe that `heir` means by `name`: a file beside it, or one that comes with m3ser."""
+    beside = heir.parent / name
+    return beside if beside.is_file() else _shipped().get(name.removesuffix(".yaml"), beside)
+
+
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe.
 
@@ -134,9 +140,7 @@ def _inherited(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
         return content
     if not isinstance(base, str):
         raise RecipeError(f"Recipe '{path}' extends {base!r}; the path of one recipe was expected.")
-    beside = path.parent / base
-    found = beside if beside.is_file() else _shipped().get(base.removesuffix(".yaml"), beside)
-    return _merged(_inherited(found, (*heirs, path.resolve())), content)
+    return _merged(_inherited(_extended(path, base), (*heirs, path.resolve())), content)
 
 
 def _content(path: Path) -> dict[str, Any]:
