@@ -239,13 +239,12 @@ def _write(table: _Table, rows: Sequence[Row], made: Reproduced, out: Path, comm
     from m3ser.evaluation.report import read_run, write_report
     from m3ser.evaluation.report.standings import standings
     from m3ser.files import write_whole
-    from m3ser.training.reproduce import BASELINE
 
     groups = {}
     for group in dict.fromkeys(group for group, _ in made.finished):
         own = [row for row in rows if (row.group, row.name) in made.finished and row.group == group]
         # What the others are compared with: the paper's best system, where it is among them.
-        own.sort(key=lambda row: row.recipe.model.system != BASELINE)
+        own.sort(key=lambda row: row.recipe.model.system != _BASELINE)
         runs = [read_run(out / group / row.name) for row in own]
         groups[group] = write_report(runs, out / group, title=f"{table.title}: {group}").results
     text = standings(
@@ -261,3 +260,6 @@ def _write(table: _Table, rows: Sequence[Row], made: Reproduced, out: Path, comm
         "results": {group: one.to_dict() for group, one in groups.items()},
         "failed": [{"group": group, "system": name, "error": why} for (group, name), why in made.failed.items()],
     }
+
+
+_BASELINE = "3m-ser-ln"

@@ -19,10 +19,10 @@ from m3ser.training.crossval import CrossValidation, crossvalidate
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import load_recipe, recipe_folder
 
-__all__ = ["BASELINE", "Reproduced", "Row", "reproduce", "rows_of"]
+__all__ = ["Reproduced", "Row", "reproduce", "rows_of"]
 
-BASELINE = "3m-ser-ln"
-"""The system that the others are compared with: the paper's best."""
+_LIKE = "3m-ser-ln"
+"""The system whose recipes those of one's own are trained by: the paper's best."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def rows_of(
 ) -> tuple[Row, ...]:
     """The rows of a table: its recipes, by group, and in each by system in the paper's order.
 
-    Systems of one's own (:func:`m3ser.models.register`) have a row in each group: what the recipe of :data:`BASELINE`
-    there says of all but the model, so that they differ in nothing else. Their options are their defaults.
+    Systems of one's own (:func:`m3ser.models.register`) have a row in each group: what the recipe of 3M-SER with
+    LayerNorm there says of all but the model, so that they differ in nothing else. Their options are their defaults.
 
     Args:
         table: a folder of the recipes that come with m3ser ("iemocap", "small"); its own folders are the groups.
@@ -149,14 +149,14 @@ def reproduce(
 
 
 def _own_rows(shipped: Sequence[Row]) -> Iterator[Row]:
-    like = next((row for row in shipped if row.recipe.model.system == BASELINE), None)
+    like = next((row for row in shipped if row.recipe.model.system == _LIKE), None)
     if like is None:
         return
     there = {row.recipe.model.system for row in shipped}
     for system in models.systems().values():
         if system.tier == "own" and system.name not in there:
             model = like.recipe.model.model_copy(update={"system": system.name, "options": {}})
-            name = like.recipe.name.replace(BASELINE, system.name, 1)
+            name = like.recipe.name.replace(_LIKE, system.name, 1)
             update = {"name": name, "expected": "", "model": model}
             yield Row(like.group, system.name, like.recipe.model_copy(update=update))
 
