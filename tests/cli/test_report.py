@@ -73,3 +73,22 @@ def test_bad_use(m3ser: Run, runs: tuple[Path, ...], tmp_path: Path) -> None:
         assert complaint in result.stderr
         assert result.stderr.count("\n") == 1
         assert result.stdout == ""
+
+
+def test_a_bundle_judged_on_a_manifest_beside_a_training(
+    m3ser: Run, runs: tuple[Path, ...], starter: Path, demo_clips: Path, tmp_path: Path
+) -> None:
+    judged = tmp_path / "judged"
+    manifest = demo_clips / "manifest.csv"
+    assert m3ser("evaluate", "starter", str(manifest), "--condition", "text", "--out", str(judged)).exit_code == 0
+    scores = json.loads((judged / "scores.json").read_text(encoding="utf-8"))
+    alone = m3ser("report", str(judged), "--resamples", "50", "--json")
+    assert alone.exit_code == 0, alone.stderr
+    (run,) = json.loads(alone.stdout)["runs"]
+    assert (run["name"], run["protocol"]) == ("starter@1", "judged on manifest.csv")
+    own = scores["conditions"]["text"]["unweighted_accuracy"]
+    assert run["conditions"]["text"]["unweighted_accuracy"] == own
+    beside = m3ser("report", str(runs[0]), str(judged), "--resamples", "50", "--out", str(tmp_path / "both.md"))
+    assert beside.exit_code == 0, beside.stderr
+    assert f"starter@1 (text): UA {own:.2%}" in beside.stdout
+    assert "| starter@1 | the words alone |" in (tmp_path / "both.md").read_text(encoding="utf-8")

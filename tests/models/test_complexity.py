@@ -70,7 +70,7 @@ def counted_twice(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     return counts
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", models.SYSTEMS)  # which layers another one is made of nobody knows here
 @pytest.mark.parametrize(("tokens", "seconds"), [(20, 3.0), (1, 0.975), (512, 10.0)])
 def test_operations_and_layers_give_the_same(
     counted_twice: list[tuple[int, int]], name: str, tokens: int, seconds: float

@@ -98,7 +98,9 @@ def count(name: str, *sizes: int, **options: int) -> int:
 @pytest.mark.parametrize("name", models.names())
 @pytest.mark.parametrize("sizes", [(768, 128, 4), (64, 24, 7)])
 def test_as_counted_by_hand(name: str, sizes: tuple[int, int, int]) -> None:
-    assert count(name, *sizes) == BY_HAND[name](*sizes)
+    by_hand = BY_HAND.get(name) or models.system(name).parameters
+    assert by_hand is not None, f"nobody has counted the parameters of {name}"
+    assert count(name, *sizes) == by_hand(*sizes)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate")
+
+import m3ser  # noqa: E402
+from m3ser.corpora import get_reader  # noqa: E402
 
 RECIPE = """\
 name: tiny
@@ -20,6 +25,16 @@ text_encoder: {{kind: text, source: {encoders}/bert}}
 model: {{system: 3m-ser-ln, options: {{fusion_dim: 16, num_heads: 2, dropout: 0.1}}, scale_audio: true}}
 training: {{epochs: 4, batch_size: 8, learning_rate: 0.003}}
 """
+
+
+GERMAN = {"angry": "W", "happy": "F", "sad": "T", "neutral": "N"}
+SENTENCES = {
+    "angry": ["I hate this stupid thing so much", "stop it right now you idiot"],
+    "happy": ["what a wonderful day that was", "we won and I love it"],
+    "sad": ["I miss her every single day", "nothing will ever be good again"],
+    "neutral": ["the train leaves at nine tomorrow", "there are four chairs in here"],
+}
+LABELS = {"angry": 2, "happy": 17, "sad": 25, "neutral": 27}
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +82,36 @@ def tiny_recipe(
     path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
     path.write_text(RECIPE.format(corpus=corpus.root, encoders=tiny_encoders), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def paired_corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """EmoDB's and GoEmotions' layouts, filled with the package's clips (as six speakers) and a few sentences."""
+    root = tmp_path_factory.mktemp("corpora")
+    rng = np.random.default_rng(0)
+    clips = Path(m3ser.__file__).parent / "bundled" / "clips"
+    voices = {
+        emotion: soundfile.read(clips / f"1001_DFA_{code}_XX.wav", dtype="float32")[0]
+        for emotion, code in (("angry", "ANG"), ("happy", "HAP"), ("sad", "SAD"), ("neutral", "NEU"))
+    }
+    (root / "emodb" / "wav").mkdir(parents=True)
+    for speaker in ("03", "08", "09", "10", "11", "12"):
+        for emotion, letter in GERMAN.items():
+            noisy = voices[emotion] + rng.normal(scale=0.002, size=len(voices[emotion])).astype(np.float32)
+            soundfile.write(root / "emodb" / "wav" / f"{speaker}a01{letter}a.wav", noisy, 16_000)
+    (root / "goemotions").mkdir()
+    for part, word in (("train", "apples"), ("dev", "pears"), ("test", "plums")):
+        rows = [
+            f"{sentence} {' '.join([word, *filler])}\t{LABELS[emotion]}\t{part}{emotion}{i}"
+            for emotion, sentences in SENTENCES.items()
+            for i, (sentence, filler) in enumerate(
+                (s, rng.permutation(["kilo", "lima", "mike", "oscar", "papa", "romeo"])[:4].tolist()) for s in sentences
+            )
+        ]
+        unlike = [
+            " ".join(f"{part}{token}" if i % 2 else token for i, token in enumerate(row.split(" "))) for row in rows
+        ]
+        (root / "goemotions" / f"{part}.tsv").write_text("\n".join(unlike) + "\n", encoding="utf-8")
+    labels = "\n".join(get_reader("goemotions").INFO.labels)
+    (root / "goemotions" / "labels.txt").write_text(labels, encoding="utf-8")
+    return root

@@ -59,6 +59,19 @@ def test_a_recipe_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
         load_recipe(tmp_path / "list.yaml")
 
 
+def test_a_recipe_may_extend_one_beside_it_or_one_of_m3ser(tmp_path: Path) -> None:
+    heir = tmp_path / "heir.yaml"
+    heir.write_text("extends: starter\nname: heir\nseed: 4\n", encoding="utf-8")
+    assert load_recipe(heir).model == load_recipe("starter").model
+    # What stands beside it comes first.
+    (tmp_path / "starter").write_text("extends: starter.yaml\nseed: 9\n", encoding="utf-8")
+    heir.write_text("extends: starter\nname: heir\n", encoding="utf-8")
+    assert load_recipe(heir).seed == 9
+    heir.write_text("extends: nothing-of-this-name\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="nothing-of-this-name' cannot be read"):
+        load_recipe(heir)
+
+
 def test_weights_inside_a_package() -> None:
     assert Path(resolve_source("package:m3ser/bundled")).is_dir()
     assert resolve_source("bert-base-uncased") == "bert-base-uncased"

@@ -127,3 +127,54 @@ def test_rows_come_in_the_papers_order() -> None:
         rows_of("iemocap", systems=["elmo"])
     with pytest.raises(UsageError, match="no group 'official' in this table; it has paper, session, "):
         rows_of("iemocap", groups=["official"])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_vggish_is_trained_at_its_published_size(
+    iemocap_tree: Callable[..., Any], tiny_encoders: Path, tmp_path: Path
+) -> None:
+    """The trainable recipe as it stands, batch 1 and all: BERT's weights and the number of epochs are other ones."""
+    import torch
+
+    from m3ser import models
+    from m3ser.encoders import VGGish
+
+    corpus = iemocap_tree(sessions=2, turns=4, labels=("ang", "hap", "sad", "neu"), seconds=(1.95, 2.2)).root
+    weights = tmp_path / "vggish-random.pth"
+    torch.manual_seed(0)
+    torch.save(VGGish().state_dict(), weights)
+    out = tmp_path / "out"
+    command = ["reproduce", "table1", "--iemocap", str(corpus), "--out", str(out), "--cache", str(tmp_path / "cache")]
+    command += ["--protocol", "paper", "--system", "3m-ser-ln-trainable"]
+    for setting in (
+        f"audio_encoder.source={weights}",
+        f"text_encoder.source={tiny_encoders / 'bert'}",
+        "training.epochs=1",
+    ):
+        command += ["--set", setting]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    text = (out / "results.md").read_text(encoding="utf-8")
+    assert "3m-ser-ln-trainable" in text
+    assert "optimistic: as published" in text
+    assert "Not run" not in text
+
+    (run,) = (out / "paper" / "3m-ser-ln-trainable").glob("seed0/fold*")
+    model = models.load(run / "model")
+    assert isinstance(model, models.SpeechEmotionModel)
+    assert sum(one.numel() for one in model.audio_encoder.parameters()) == 72_141_184
+    before = torch.load(weights, weights_only=True)
+    after = model.audio_encoder.vggish.state_dict()
+    assert after.keys() == before.keys()
+    assert [name for name, weight in before.items() if torch.equal(weight, after[name])] == [], "every layer has learnt"
+    from transformers import BertModel
+
+    bert = BertModel.from_pretrained(tiny_encoders / "bert").state_dict()
+    kept = model.text_encoder.model.state_dict()
+    assert all(torch.equal(weight, bert[name]) for name, weight in kept.items()), "BERT stays frozen"
+    history = json.loads((run / "log.json").read_text(encoding="utf-8"))
+    assert any("eval_both_ua" in record for record in history)
+    tested = (run / "predictions.csv").read_text(encoding="utf-8")
+    assert ",both," in tested
+    assert not (run / "checkpoints").exists()

@@ -32,7 +32,8 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="RUN",
-            help=f"Two or more folders of runs, each with a {FILE}, or such files; the first is the baseline.",
+            help=f"Two or more folders of train, crossval or evaluate --out, each with a {FILE}, or such files; the "
+            "first is the baseline.",
             show_default=False,
         ),
     ],
@@ -41,7 +42,8 @@ def compare(
         typer.Option(
             "--condition",
             metavar="NAME",
-            help="What the models were given: both, audio or text. Left out: both, or the only one that a run has.",
+            help="What the models were given: both, audio or text; of an evaluation also both-transcribed or "
+            "text-transcribed. Left out: both, or the only one that a run has.",
             show_default=False,
         ),
     ] = None,

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3ser.cli.evaluation_notes import of_conditions, of_corpora, of_parts, of_scheme, of_training, of_transcripts
+import m3ser
 from m3ser.cli.evaluation_scores import print_scores
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache
 from m3ser.cli.terminal import complain, json_line
-from m3ser.errors import DataError, M3serError, UsageError, needing
-from m3ser.schema import EmotionScheme, get_scheme
+from m3ser.errors import UsageError, needing
+from m3ser.schema import get_scheme
 
 if TYPE_CHECKING:
-    from m3ser.corpora import LabelledPart
-    from m3ser.evaluation import EvaluationFolder, PredictionTable, Question, Respondent, WordErrors
+    from m3ser.evaluation import Respondent
+    from m3ser.evaluation.judging import Audience
     from m3ser.text.asr import Transcriber
 
 __all__ = ["evaluate"]
@@ -29,9 +32,6 @@ TEXTS = ("given", "transcribed")
 PARTS = ("train", "validation", "test")
 MAX_SECONDS = 600.0
 """The longest recording that is taken for one utterance, as in prediction."""
-
-Failures = dict[tuple[str, str], None]
-"""Utterance and what is wrong with it, each pair once, in the order in which they were found."""
 
 
 def evaluate(
@@ -98,7 +98,8 @@ def evaluate(
             "--out",
             metavar="FOLDER",
             show_default=False,
-            help="Keep predictions, transcripts and scores here, for m3ser compare too. Left out: nothing is kept.",
+            help="Keep predictions, transcripts and scores here, for m3ser compare and report. Left out: nothing "
+            "is kept.",
         ),
     ] = None,
     resume: Annotated[
@@ -127,64 +128,33 @@ def evaluate(
         import jiwer  # noqa: F401
         import sklearn.metrics  # noqa: F401
     from m3ser.corpora import read_part
-    from m3ser.evaluation import EvaluationFolder, conditions_for
+    from m3ser.evaluation.judging import judge
 
     listener = _transcriber(transcriber) if "transcribed" in sources else None
     labelled = read_part(manifest, part)
-    with _opened(model, cache=cache, threads=threads) as respondent:
-        judged_by = get_scheme(scheme) if scheme is not None else respondent.scheme
-        possible = conditions_for(respondent.modalities, sources)
-        wanted = [name for name in possible if not conditions or name.partition("-")[0] in conditions]
-        if not wanted:
-            raise UsageError(
-                f"{respondent.name} cannot be judged under {', '.join(conditions or ())}, only under "
-                f"{', '.join(possible)}."
-            )
-        asked = {
-            "model": respondent.name,
-            "model_sha256": respondent.fingerprint,
-            "manifest": manifest.name,
-            "manifest_sha256": _digest(manifest),
-            "part": part,
-            "conditions": wanted,
-            "scheme": judged_by.name,
-            "transcriber": None if listener is None else listener.name,
-        }
-        notes = [
-            *of_parts(labelled, part),
-            *of_training(respondent.trained_on(labelled.utterances)),
-            *of_corpora(labelled, respondent.data),
-            *of_scheme(labelled, judged_by, respondent.labels),
-        ]
-        failures: Failures = {}
-        errors: WordErrors | None = None
-        with EvaluationFolder(out, asked, resume=resume) as folder:
-            try:
-                understood: dict[str, str] = {}
-                if listener is not None:
-                    understood = _transcripts(labelled, listener, folder, failures)
-                    errors = _word_errors(labelled, understood)
-                    notes += of_transcripts(labelled, understood, listener.name)
-                laid_out = _laid_out(labelled, wanted, judged_by, understood, demanded=bool(conditions))
-                notes += of_conditions(labelled, list(laid_out), judged_by)
-                table = _asked(respondent, laid_out, judged_by, folder, failures)
-            finally:
-                folder.keep_failures(list(failures))
-            found = {name: table.where(condition=name).evaluate() for name in dict.fromkeys(table.conditions)}
-            scores = {
-                "conditions": {name: one.to_dict() for name, one in found.items()},
-                "transcripts": None if errors is None else errors.to_dict(),
-                "failed": len({utterance for utterance, _ in failures}),
-                "notes": notes,
-            }
-            folder.finish(table, scores, comment=labelled.comment)
+    with _opened(model, cache=cache, threads=threads) as (respondent, audience):
+        verdict = judge(
+            respondent,
+            labelled,
+            manifest,
+            audience=audience,
+            max_seconds=MAX_SECONDS,
+            part=part,
+            kinds=conditions or (),
+            texts=sources,
+            scheme=None if scheme is None else get_scheme(scheme),
+            transcriber=listener,
+            out=out,
+            resume=resume,
+            made=_made(),
+        )
     if as_json:
-        json_line({**asked, **scores, "out": None if out is None else str(out)})
+        json_line({**verdict.asked, **verdict.to_dict(), "out": None if out is None else str(out)})
     else:
-        print_scores(found, errors, notes)
+        print_scores(verdict.scores, verdict.transcripts, verdict.notes)
         if out is not None:
             complain(f"the predictions are in {out}; m3ser compare {out} OTHER tells whether two models differ.")
-    if failures:
+    if verdict.failures:
         raise typer.Exit(1)
 
 
@@ -214,20 +184,43 @@ def _checked(
 
 
 @contextmanager
-def _opened(model: str, *, cache: Path, threads: int | None) -> Iterator[Respondent]:
-    """The bundle or training that is meant; libraries draw no bars of theirs meanwhile."""
+def _opened(model: str, *, cache: Path, threads: int | None) -> Iterator[tuple[Respondent, Audience]]:
+    """The bundle or training that is meant, and who watches it; libraries draw no bars of theirs meanwhile."""
     from m3ser import inference
 
     by_name = any(bundle.name == model for bundle in inference.list_bundles())
     if by_name or not (Path(model) / "recipe.yaml").is_file():
         recogniser = inference.load(model, transcriber=None, threads=threads, max_seconds=MAX_SECONDS)
-        yield inference.BundleRespondent(recogniser)
+        yield inference.BundleRespondent(recogniser), _Watcher()
         return
     with needing("train", "Judging a training"):
         from m3ser.training.evaluating import RunRespondent
         from m3ser.training.progress import quiet_libraries
     with quiet_libraries():
-        yield RunRespondent(model, cache=cache)
+        # A training's encoders show by themselves how far they are.
+        yield RunRespondent(model, cache=cache), _Watcher(hidden=("judging",))
+
+
+class _Watcher:
+    """Bars for what takes long, and sentences for what fails, on stderr: an Audience of the evaluation.
+
+    Args:
+        hidden: work that is not shown.
+    """
+
+    def __init__(self, *, hidden: Sequence[str] = ()) -> None:
+        self._hidden = hidden
+        self._progress: LateProgress | None = None
+
+    @contextmanager
+    def working(self, what: str, total: int, unit: str) -> Iterator[Callable[[], None]]:
+        with LateProgress(what, total, unit=unit, shown=what not in self._hidden) as self._progress:
+            yield self._progress.advance
+
+    def failed(self, sentence: str) -> None:
+        assert self._progress is not None, "nothing fails where nothing is done"
+        with self._progress.paused():
+            complain(sentence)
 
 
 def _transcriber(name: str | None) -> Transcriber:
@@ -238,113 +231,10 @@ def _transcriber(name: str | None) -> Transcriber:
     return found if found is not None else get_transcriber("moonshine")
 
 
-def _digest(path: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _transcripts(
-    labelled: LabelledPart, transcriber: Transcriber, folder: EvaluationFolder, failures: Failures
-) -> dict[str, str]:
-    """Utterance -> what was understood of it."""
-    from m3ser.corpora import transcribe
-
-    total = sum(utterance.audio is not None for utterance in labelled.utterances)
-    understood: dict[str, str] = {}
-    with LateProgress("transcribing", total, unit="files") as progress:
-        for name, text in transcribe(
-            labelled.utterances, labelled.names, transcriber, journal=folder.transcripts, max_seconds=MAX_SECONDS
-        ):
-            if isinstance(text, M3serError):
-                with progress.paused():
-                    _fail(name, text, failures)
-            else:
-                understood[name] = text
-            progress.advance()
-    return understood
-
-
-def _word_errors(labelled: LabelledPart, understood: dict[str, str]) -> WordErrors | None:
-    """Of the utterances whose words are in the manifest; None where there are none.
-
-    In a paired corpus the words are not what is said.
-    """
-    from m3ser.evaluation import word_errors
-
-    pairs = [
-        (utterance.text, understood[name])
-        for utterance, name in zip(labelled.utterances, labelled.names, strict=True)
-        if utterance.text is not None and name in understood and "relation" not in utterance.extra
-    ]
-    return word_errors([said for said, _ in pairs], [heard for _, heard in pairs]) if pairs else None
-
-
-def _laid_out(
-    labelled: LabelledPart,
-    conditions: Sequence[str],
-    scheme: EmotionScheme,
-    understood: dict[str, str],
-    *,
-    demanded: bool,
-) -> dict[str, tuple[Question, ...]]:
-    """The questions under each condition; conditions under which there are none are left out, unless `demanded`.
-
-    Raises:
-        DataError: there are none.
-    """
-    from m3ser.evaluation import questions
-
-    found = {
-        condition: questions(
-            labelled.utterances, labelled.names, condition=condition, scheme=scheme, transcripts=understood
-        )
-        for condition in conditions
+def _made() -> dict[str, str]:
+    """With what the scores were made, and how they are made again."""
+    return {
+        "m3ser": m3ser.__version__,
+        "command": shlex.join(["m3ser", *sys.argv[1:]]),
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-    empty = [condition for condition, asked in found.items() if not asked]
-    if len(empty) == len(found) or (empty and demanded):
-        raise DataError(
-            f"Nothing in the manifest can be judged under {', '.join(empty)}; expected utterances with voice or words, "
-            f"as that needs, of {', '.join(scheme.classes)}."
-        )
-    return {condition: asked for condition, asked in found.items() if asked}
-
-
-def _asked(
-    respondent: Respondent,
-    laid_out: dict[str, tuple[Question, ...]],
-    scheme: EmotionScheme,
-    folder: EvaluationFolder,
-    failures: Failures,
-) -> PredictionTable:
-    """What the model says of everything that it can be asked.
-
-    Raises:
-        DataError: nothing could be judged.
-    """
-    from m3ser.evaluation import answers, tabulate
-    from m3ser.inference import BundleRespondent
-
-    asked = [question for group in laid_out.values() for question in group]
-    answered = {}
-    # A training's encoders show by themselves how far they are.
-    shown = isinstance(respondent, BundleRespondent)
-    with LateProgress("judging", len(asked), unit="utterances", shown=shown) as progress:
-        for question, shares in answers(respondent, asked, scheme=scheme, journal=folder.answers):
-            if isinstance(shares, M3serError):
-                with progress.paused():
-                    _fail(question.utterance, shares, failures)
-            else:
-                answered[question.utterance, question.condition] = shares
-            progress.advance()
-    if not answered:
-        raise DataError("Nothing could be judged: none of the recordings or texts could be used.")
-    rows = [(q, answered[q.utterance, q.condition]) for q in asked if (q.utterance, q.condition) in answered]
-    return tabulate(rows, scheme=scheme, fold=respondent.fold, seed=respondent.seed)
-
-
-def _fail(utterance: str, error: M3serError, failures: Failures) -> None:
-    """Says a failure once, however many conditions and utterances it is met under."""
-    if str(error) not in {problem for _, problem in failures}:
-        complain(str(error))
-    failures[utterance, str(error)] = None

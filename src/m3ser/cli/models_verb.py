@@ -1,4 +1,4 @@
-"""``m3ser models``: the bundles that ``--model`` can name, and the published systems that can be built and trained."""
+"""``m3ser models``: the bundles that ``--model`` can name, and the systems that can be built and trained."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def models(
     """List the models that come with m3ser.
 
     First the bundles, trained and ready: predict --model takes their names, and also a bundle's folder or its id on the
-    Hugging Face Hub (owner/name). Then the published systems, which the train extra can build. With --json, each line
-    has a kind, bundle or system.
+    Hugging Face Hub (owner/name). Then the systems, which the train extra can build: the published ones, and those of
+    your own, in Python files that the environment variable M3SER_MODELS names (docs/add-a-model.md). With --json, each
+    line has a kind, bundle or system.
     """
     bundles, systems = list(_bundles()), list(_systems())
     if as_json:
@@ -53,9 +54,9 @@ def _bundles() -> Iterator[dict[str, Any]]:
 
 
 def _systems() -> Iterator[dict[str, Any]]:
-    from m3ser.models import SYSTEMS
+    from m3ser.models import systems
 
-    for system in SYSTEMS.values():
+    for system in systems().values():
         yield {
             "kind": "system",
             "name": system.name,
@@ -89,7 +90,7 @@ def _print_systems(systems: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     console = stdout_console()
-    console.print(Text('Published systems, to build and train (pip install "m3ser[train]")', style="bold"))
+    console.print(Text('Systems, to build and train (pip install "m3ser[train]")', style="bold"))
     rows = _indented_table()
     for facts in systems:
         rows.add_row("", Text(facts["name"], style="bold"), f"{facts['description']} ({facts['tier']})")

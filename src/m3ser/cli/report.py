@@ -1,4 +1,4 @@
-"""``m3ser report``: what trainings came to, as a page to look at and as Markdown."""
+"""``m3ser report``: what trainings and evaluations came to, as a page to look at and as Markdown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RUN",
-            help="Folders of train or crossval, finished; where there are several, others are compared with the first.",
+            help="Folders of train, crossval or evaluate --out, finished; where there are several, others are compared "
+            "with the first.",
             show_default=False,
         ),
     ],
@@ -49,7 +50,7 @@ def report(
         typer.Option("--json", help="Also print all scores and comparisons, as one JSON object."),
     ] = False,
 ) -> None:
-    """Write what trainings came to, as a page that needs nothing else.
+    """Write what trainings and evaluations came to, as a page that needs nothing else.
 
     UA and WA with intervals over speakers, beside what the recipe expects; whether runs differ, where they were tested
     on the same utterances; confusion matrices, learning curves, reliability and every speaker; what was chosen on what,

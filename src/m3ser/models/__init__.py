@@ -1,4 +1,4 @@
-"""The published systems, each one graph in one file, and the composition with their encoders.
+"""The published systems, each one graph in one file, and the composition with their encoders; and systems of one's own.
 
 >>> from m3ser import models
 >>> models.names()[:4]
@@ -16,33 +16,40 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from m3ser.errors import needing
-from m3ser.models.registry import SYSTEMS, System, build, names, system
+from m3ser.models.registry import SYSTEMS, System, build, names, register, system, systems
 
 if TYPE_CHECKING:
-    from m3ser.models.base import FusionModel, FusionOutput
+    from m3ser.models.base import Classified, FusionModel, FusionOutput
     from m3ser.models.checkpoints import load, save
     from m3ser.models.composition import SpeechEmotionConfig, SpeechEmotionModel
     from m3ser.models.config import FusionConfig
+    from m3ser.models.masked import MaskedStates
 
 __all__ = [
     "SYSTEMS",
+    "Classified",
     "FusionConfig",
     "FusionModel",
     "FusionOutput",
+    "MaskedStates",
     "SpeechEmotionConfig",
     "SpeechEmotionModel",
     "System",
     "build",
     "load",
     "names",
+    "register",
     "save",
     "system",
+    "systems",
 ]
 
 _TORCH = {
+    "Classified": "base",
     "FusionConfig": "config",
     "FusionModel": "base",
     "FusionOutput": "base",
+    "MaskedStates": "masked",
     "SpeechEmotionConfig": "composition",
     "SpeechEmotionModel": "composition",
     "load": "checkpoints",

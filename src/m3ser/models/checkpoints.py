@@ -8,8 +8,9 @@ from pathlib import Path
 
 from m3ser.errors import CheckpointError
 from m3ser.models.composition import SpeechEmotionModel
+from m3ser.models.own import ENVIRONMENT
 from m3ser.models.pretrained import CheckedModel, check_folder
-from m3ser.models.registry import SYSTEMS
+from m3ser.models.registry import systems
 
 __all__ = ["load", "save"]
 
@@ -55,6 +56,10 @@ def load(folder: str | os.PathLike[str]) -> CheckedModel:
     if config["model_type"] == SpeechEmotionModel.config_class.model_type:
         return SpeechEmotionModel.from_pretrained(path, local_files_only=True)
     name = str(config.get("system"))
-    if name not in SYSTEMS:
-        raise CheckpointError(f"{path} holds the system '{name}'; this version of m3ser knows {', '.join(SYSTEMS)}.")
-    return SYSTEMS[name].model_class().from_pretrained(path, local_files_only=True)
+    known = systems()
+    if name not in known:
+        raise CheckpointError(
+            f"{path} holds the system '{name}'; this version of m3ser knows {', '.join(known)}, and those of the files "
+            f"that {ENVIRONMENT} names."
+        )
+    return known[name].model_class().from_pretrained(path, local_files_only=True)

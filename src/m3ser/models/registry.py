@@ -1,27 +1,34 @@
-"""The systems by name. Listing them needs no torch; building one does."""
+"""The systems by name: the published ones, and those of one's own (docs/add-a-model.md).
+
+Listing the published ones needs no torch; building one does.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from m3ser.errors import UsageError, needing
+from m3ser.models.own import ENVIRONMENT, load_own_files
 
 if TYPE_CHECKING:
     from m3ser.models.base import FusionModel
 
-__all__ = ["SYSTEMS", "System", "Tier", "build", "names", "system"]
+__all__ = ["SYSTEMS", "System", "Tier", "build", "names", "register", "system", "systems"]
 
-Tier = Literal["faithful", "near", "reconstruction"]
-"""How much of a system is public: its code; its layer sizes; its idea alone."""
+Tier = Literal["faithful", "near", "reconstruction", "own"]
+"""How much of a system is public: its code; its layer sizes; its idea alone. "own": it is none of m3ser's."""
+
+_Model = TypeVar("_Model", bound="FusionModel")
 
 
 @dataclass(frozen=True)
 class System:
-    """A published system.
+    """A system that can be built.
 
     Attributes:
         name: what recipes, configs and the command line call it.
@@ -29,6 +36,8 @@ class System:
         source: where it was published.
         description: the graph in one line.
         model: "module:class" of the :class:`m3ser.models.FusionModel`.
+        parameters: text_dim, audio_dim, num_labels -> how many parameters it has with its options left alone, as
+            counted on paper; None: the tests of m3ser have the count.
     """
 
     name: str
@@ -36,6 +45,7 @@ class System:
     source: str
     description: str
     model: str
+    parameters: Callable[[int, int, int], int] | None = None
 
     def model_class(self) -> type[FusionModel]:
         """The class that implements it.
@@ -174,12 +184,84 @@ SYSTEMS: Mapping[str, System] = MappingProxyType(
         )
     }
 )
-"""Every system by its name, in the order in which they are listed."""
+"""The published systems by their names, in the order in which they are listed."""
+
+_own: dict[str, System] = {}
+
+
+def register(
+    name: str,
+    *,
+    description: str,
+    parameters: Callable[[int, int, int], int],
+    source: str = "own",
+) -> Callable[[type[_Model]], type[_Model]]:
+    """Makes a :class:`m3ser.models.FusionModel` known by a name, as a decorator of the class.
+
+    The class's config gets what makes it this system's own; an options class of one's own needs no more than its
+    options.
+
+    Args:
+        name: lower-case letters, digits and hyphens.
+        description: the graph in one line.
+        parameters: text_dim, audio_dim, num_labels -> how many parameters the system has, counted on paper from its
+            layers. The tests compare it with the graph.
+        source: where it was published.
+
+    Raises:
+        UsageError: the name is taken or impossible, or the class cannot be a system.
+    """
+
+    def known(model_class: type[_Model]) -> type[_Model]:
+        from m3ser.models.base import FusionModel
+
+        if not (isinstance(model_class, type) and issubclass(model_class, FusionModel)):
+            raise UsageError(
+                f"@register('{name}') stands over {model_class!r}; a subclass of FusionModel was expected."
+            )
+        if "." in model_class.__qualname__:
+            raise UsageError(
+                f"{model_class.__qualname__} is inside of something; @register needs a class of the module."
+            )
+        place = f"{model_class.__module__}:{model_class.__name__}"
+        # Run again in a notebook, a cell registers its class anew.
+        if name in SYSTEMS or (name in _own and _own[name].model != place):
+            raise UsageError(f"There is a model '{name}' already; @register needs another name for {place}.")
+        if taken := [one.name for one in _own.values() if one.model == place and one.name != name]:
+            raise UsageError(f"{place} is registered as '{taken[0]}' already; a model has one name.")
+        config = model_class.config_class
+        model_class.config_class = type(
+            config.__name__,
+            (config,),
+            {
+                "__doc__": config.__doc__,
+                "__module__": model_class.__module__,
+                "__init__": config.__init__,  # transformers would write one by itself
+                "model_type": f"m3ser-{name}",
+                "systems": (name,),
+            },
+        )
+        _own[name] = System(name, "own", source, description, place, parameters)
+        return model_class
+
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise UsageError(f"A model cannot be called '{name}'; lower-case letters, digits and hyphens were expected.")
+    return known
+
+
+def systems() -> Mapping[str, System]:
+    """Every system by its name: the published ones, then one's own.
+
+    Raises:
+        UsageError: a file of one's own cannot be imported; see :mod:`m3ser.models.own`.
+    """
+    load_own_files()
+    return MappingProxyType({**SYSTEMS, **_own})
 
 
 def names() -> tuple[str, ...]:
     """The names that :func:`build` knows."""
-    return tuple(SYSTEMS)
+    return tuple(systems())
 
 
 def system(name: str) -> System:
@@ -188,10 +270,13 @@ def system(name: str) -> System:
     Raises:
         UsageError: there is none; the message lists those that there are.
     """
-    try:
-        return SYSTEMS[name]
-    except KeyError:
-        raise UsageError(f"There is no model '{name}'; there are {', '.join(SYSTEMS)}.") from None
+    known = systems()
+    if name not in known:
+        raise UsageError(
+            f"There is no model '{name}'; there are {', '.join(known)}, and those of the files that "
+            f"{ENVIRONMENT} names."
+        )
+    return known[name]
 
 
 def build(
@@ -203,7 +288,7 @@ def build(
     labels: Iterable[str] | None = None,
     **options: Any,
 ) -> FusionModel:
-    """A published system's fusion part, with new random weights as the published code draws them.
+    """A system's fusion part, with new random weights as the published code draws them.
 
     Args:
         name: one of :func:`names`.

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 import m3ser
+from m3ser.models.own import fingerprints as own_models
 from m3ser.training.processes import process_count
 
 __all__ = ["command_line", "facts", "peak_memory"]
@@ -23,6 +24,7 @@ _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "scikit
 
 def facts() -> dict[str, Any]:
     """What is to be written beside every result, as JSON-ready values."""
+    own = own_models()
     return {
         "m3ser": m3ser.__version__,
         "git": _revision(Path(m3ser.__file__).parent),
@@ -32,6 +34,7 @@ def facts() -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         "processes": process_count(),
+        **({"own_models": own} if own else {}),
         "command": command_line(),
         "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

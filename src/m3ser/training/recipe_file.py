@@ -2,7 +2,7 @@
 
 Every key is checked; an unknown one is an error that lists the known ones. A recipe may begin from another::
 
-    extends: ../base.yaml       # relative to this file
+    extends: ../base.yaml       # relative to this file; or the name of a recipe that comes with m3ser
     name: 3m-ser-ln-session
     data: {protocol: session}   # parts are merged key by key; everything else is replaced
 """
@@ -41,13 +41,24 @@ def find_recipe(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    folder = recipe_folder()
-    shipped = {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+    shipped = _shipped()
     found = shipped.get(path.as_posix().removesuffix(".yaml").removeprefix("recipes/"))
     if found is None:
         names = ", ".join(name for name, file in shipped.items() if not file.stem.startswith("_"))
         raise RecipeError(f"Recipe '{name}' cannot be read: there is no such file; the recipes of m3ser are {names}.")
     return found
+
+
+def _shipped() -> dict[str, Path]:
+    """Name of each recipe that comes with m3ser -> its file; those beginning with "_" are there to be extended."""
+    folder = recipe_folder()
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+
+
+def _extended(heir: Path, name: str) -> Path:
+    """The recipe that `heir` means by `name`: a file beside it, or one that comes with m3ser."""
+    beside = heir.parent / name
+    return beside if beside.is_file() else _shipped().get(name.removesuffix(".yaml"), beside)
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -129,7 +140,7 @@ def _inherited(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
         return content
     if not isinstance(base, str):
         raise RecipeError(f"Recipe '{path}' extends {base!r}; the path of one recipe was expected.")
-    return _merged(_inherited(path.parent / base, (*heirs, path.resolve())), content)
+    return _merged(_inherited(_extended(path, base), (*heirs, path.resolve())), content)
 
 
 def _content(path: Path) -> dict[str, Any]:

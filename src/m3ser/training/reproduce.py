@@ -7,7 +7,7 @@ others nothing: it is reported with its reason, once the others are finished.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,9 @@ from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import load_recipe, recipe_folder
 
 __all__ = ["Reproduced", "Row", "reproduce", "rows_of"]
+
+_LIKE = "3m-ser-ln"
+"""The system whose recipes those of one's own are trained by: the paper's best."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,9 @@ def rows_of(
 ) -> tuple[Row, ...]:
     """The rows of a table: its recipes, by group, and in each by system in the paper's order.
 
+    Systems of one's own (:func:`m3ser.models.register`) have a row in each group: what the recipe of 3M-SER with
+    LayerNorm there says of all but the model, so that they differ in nothing else. Their options are their defaults.
+
     Args:
         table: a folder of the recipes that come with m3ser ("iemocap", "small"); its own folders are the groups.
         groups: these alone, in this order; none: all.
@@ -70,15 +76,12 @@ def rows_of(
         RecipeError: an override is not possible.
     """
     folder = recipe_folder() / table
-    found = {
-        group.name: tuple(
-            Row(group.name, path.stem, load_recipe(path, overrides))
-            for path in sorted(group.glob("*.yaml"))
-            if not path.stem.startswith("_")
-        )
-        for group in sorted(folder.iterdir(), key=_protocols_in_order)
-        if group.is_dir()
-    }
+    found = {}
+    for group in sorted(folder.iterdir(), key=_protocols_in_order):
+        if group.is_dir():
+            paths = [path for path in sorted(group.glob("*.yaml")) if not path.stem.startswith("_")]
+            shipped = [Row(group.name, path.stem, load_recipe(path, overrides)) for path in paths]
+            found[group.name] = (*shipped, *_own_rows(shipped))
     _known("group", groups, found)
     rows = [row for group in groups or found for row in found[group]]
     _known("system", systems, dict.fromkeys(name for row in rows for name in (row.name, row.recipe.model.system)))
@@ -143,6 +146,19 @@ def reproduce(
         if on_row is not None:
             on_row(row, found)
     return Reproduced(MappingProxyType(finished), MappingProxyType(failed))
+
+
+def _own_rows(shipped: Sequence[Row]) -> Iterator[Row]:
+    like = next((row for row in shipped if row.recipe.model.system == _LIKE), None)
+    if like is None:
+        return
+    there = {row.recipe.model.system for row in shipped}
+    for system in models.systems().values():
+        if system.tier == "own" and system.name not in there:
+            model = like.recipe.model.model_copy(update={"system": system.name, "options": {}})
+            name = like.recipe.name.replace(_LIKE, system.name, 1)
+            update = {"name": name, "expected": "", "model": model}
+            yield Row(like.group, system.name, like.recipe.model_copy(update=update))
 
 
 def _prepared(recipe: Recipe) -> Prepared | str:

@@ -80,7 +80,9 @@ def test_folds_that_are_missing_are_named(runs: dict[str, Path], tmp_path: Path)
 def test_what_is_no_run_or_not_finished_is_said(tmp_path: Path, write_run: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="nowhere' is not the folder of a run: not there"):
         read_run(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"has no recipe.yaml; expected what m3ser train or m3ser crossval made"):
+    with pytest.raises(
+        DataError, match=r"has no recipe.yaml; expected what m3ser train, m3ser crossval or m3ser evaluate made"
+    ):
         read_run(tmp_path)
     run = write_run(tmp_path / "run")
     with pytest.raises(DataError, match="it is a file"):

@@ -86,9 +86,7 @@ def about_run(one: Judged) -> list[Chapter]:
 
 
 def _about(one: Judged) -> list[Chapter]:
-    run = one.run
-    audit = tables.audit_table(run)
-    return [
+    judged = [
         Chapter("Classes", _classes(one)),
         Chapter(
             "How sure, and how often right",
@@ -98,6 +96,16 @@ def _about(one: Judged) -> list[Chapter]:
             ),
         ),
         Chapter("Speakers and other groups", _groups(one)),
+    ]
+    asked = one.run.asked
+    made = _training(one) if asked is None else [Chapter("Data", (words.evaluation_table(one.run, asked),))]
+    return [*judged, *made, Chapter("How to make it again", _again(one))]
+
+
+def _training(one: Judged) -> list[Chapter]:
+    run = one.run
+    audit = tables.audit_table(run)
+    return [
         Chapter(
             "Training, and what was chosen on what",
             (
@@ -114,7 +122,6 @@ def _about(one: Judged) -> list[Chapter]:
             "Data",
             (words.data_table(run), _short_or_folded(tables.folds_table(run), "Each fold: its parts and classes")),
         ),
-        Chapter("How to make it again", _again(one)),
     ]
 
 
@@ -154,7 +161,7 @@ def _again(one: Judged) -> tuple[Block, ...]:
     return (
         *((Code("\n".join(made)),) if made else ("The command is not on record.",)),
         words.provenance_table(one.run),
-        Folded("The recipe, resolved", Code(one.run.recipe_text.rstrip("\n"))),
+        *((Folded("The recipe, resolved", Code(one.run.recipe_text.rstrip("\n"))),) if one.run.recipe_text else ()),
     )
 
 

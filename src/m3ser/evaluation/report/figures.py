@@ -32,7 +32,13 @@ _DARK = {_INK: "#e6e9ec", _QUIET: "#9aa4ae", _LINE: "#353c44", _GROUND: "#14171b
 """What they become in dark mode: the colours of :mod:`m3ser.page_style`."""
 
 _BLUE, _ORANGE, _GREEN = "#0072b2", "#e69f00", "#009e73"
-_LOOKS = {"both": (_BLUE, "-", "o"), "audio": (_ORANGE, "--", "s"), "text": (_GREEN, ":", "^")}
+_LOOKS = {
+    "both": (_BLUE, "-", "o"),
+    "audio": (_ORANGE, "--", "s"),
+    "text": (_GREEN, ":", "^"),
+    "both-transcribed": (_BLUE, "-", "D"),
+    "text-transcribed": (_GREEN, ":", "v"),
+}
 _MOST_NAMED = 40
 """Speakers that a drawing names one by one."""
 

@@ -1,12 +1,12 @@
-"""Reading what a training left behind: the folder of one run, or of a cross-validation, as one record.
+"""Reading what a training or an evaluation left behind: a run, a cross-validation or an evaluation, as one record.
 
-What the files are is described where they are written, in ``m3ser.training.run`` and ``m3ser.training.crossval``. None
-of that room is needed to read them, nor PyTorch: a report can be made where nobody trains.
+What the files are is described where they are written, in ``m3ser.training.run``, ``m3ser.training.crossval`` and
+:mod:`m3ser.evaluation.folder`. None of the first room is needed to read them, nor PyTorch: a report can be made where
+nobody trains.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from m3ser.errors import DataError, UsageError, needing
+from m3ser.evaluation.notes import TOO_WELL
 from m3ser.evaluation.prediction_files import read_predictions
 from m3ser.evaluation.predictions import PredictionTable
+from m3ser.evaluation.report.evaluations import Asked, is_evaluation, read_asked
+from m3ser.evaluation.report.files import read_json, read_mapping, read_text
 from m3ser.evaluation.report.fold_data import Part, read_parts
 from m3ser.schema import get_scheme
 
@@ -83,15 +86,16 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run or a whole cross-validation, as its folder tells it.
+    """A run, a whole cross-validation, or an evaluation, as its folder tells it.
 
     Attributes:
         folder: where it was read from.
-        recipe: as plain data.
+        recipe: as plain data; empty for an evaluation.
         recipe_text: the same, as it stands in the file.
         predictions: of every utterance that was tested, for every fold, seed and condition.
         notes: what is to be known of its scores.
-        trainings: seed by seed, and fold by fold.
+        trainings: seed by seed, and fold by fold; none for an evaluation.
+        asked: what was asked in an evaluation; None for anything else.
     """
 
     folder: Path
@@ -100,11 +104,12 @@ class Run:
     predictions: PredictionTable
     notes: tuple[str, ...]
     trainings: tuple[Training, ...]
+    asked: Asked | None = None
 
     @property
     def name(self) -> str:
-        """What its recipe calls it."""
-        return str(self.recipe["name"])
+        """What its recipe calls it; the model's name for an evaluation."""
+        return str(self.recipe["name"]) if self.asked is None else self.asked.model[0]
 
     @property
     def expected(self) -> str:
@@ -113,14 +118,17 @@ class Run:
 
     @property
     def protocol(self) -> str:
-        """How its data were divided; pairs are divided by speaker."""
+        """How its data were divided, pairs by speaker; what an evaluation judged on."""
+        if self.asked is not None:
+            return self.asked.place
         return str(self.recipe["data"].get("protocol") or "speaker")
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """What the model was given, in turn; the first one is what the system is made for."""
         found = dict.fromkeys(self.predictions.conditions)
-        return tuple(name for name in ("both", "audio", "text") if name in found) or tuple(found)
+        known = ("both", "both-transcribed", "audio", "text", "text-transcribed")
+        return tuple(name for name in known if name in found) or tuple(found)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -138,12 +146,16 @@ class Run:
     @property
     def paired(self) -> bool:
         """Whether voices and words were put together by a program."""
+        if self.asked is not None:
+            return any(note.startswith(PAIRED) for note in self.notes)
         kind = self.recipe["data"].get("kind")
         return kind == "paired" or any(one.comment.startswith(PAIRED) for one in self.trainings)
 
     @property
     def optimistic(self) -> str:
         """Why its scores are better than a new speaker will find them; empty where there is no such reason."""
+        if self.asked is not None:
+            return "optimistic: the model knows some of it" if any(TOO_WELL in note for note in self.notes) else ""
         if self.protocol == "paper":
             return "optimistic: as published"
         if any(one.selected_on == "test" for one in self.trainings):
@@ -157,11 +169,11 @@ class Run:
 
 
 def read_run(folder: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None) -> Run:
-    """Read the folder of one run (``m3ser train``) or of a cross-validation (``m3ser crossval``).
+    """Read the folder of one run (``m3ser train``), a cross-validation (``m3ser crossval``) or an evaluation.
 
     Args:
         folder: the folder that ``--out`` named.
-        progress: told after each fold: how many have been read, and of how many.
+        progress: told after each fold: how many have been read, and of how many; an evaluation counts as one.
 
     Raises:
         DataError: there is no run, it is not finished (says which folds are missing), or a file of it is damaged.
@@ -170,14 +182,22 @@ def read_run(folder: str | os.PathLike[str], *, progress: Callable[[int, int], N
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"'{folder}' is not the folder of a run: {'it is a file' if folder.exists() else 'not there'}.")
+    if not (folder / RECIPE).is_file() and is_evaluation(folder):
+        asked = read_asked(folder)
+        judged = Run(folder, {}, "", read_predictions(folder / PREDICTIONS), asked.notes, (), asked)
+        if progress is not None:
+            progress(1, 1)
+        return judged
     if not (folder / RECIPE).is_file():
-        raise DataError(f"Folder '{folder}' has no {RECIPE}; expected what m3ser train or m3ser crossval made.")
+        raise DataError(
+            f"Folder '{folder}' has no {RECIPE}; expected what m3ser train, m3ser crossval or m3ser evaluate made."
+        )
     places = _trainings(folder)
     _require_finished(folder, places)
-    text = _text(folder / RECIPE)
+    text = read_text(folder / RECIPE)
     recipe = _recipe(folder / RECIPE, text)
     predictions = read_predictions(folder / PREDICTIONS)
-    scores = _mapping(folder / SCORES)
+    scores = read_mapping(folder / SCORES)
     _require_all_folds(folder, places, scores, predictions)
     trainings: list[Training] = []
     for number, place in enumerate(places, 1):
@@ -257,10 +277,10 @@ def _listed(names: Any, most: int = 6) -> str:
 
 
 def _training(place: Path, recipe: Mapping[str, Any], known: Training | None) -> Training:
-    facts = _mapping(place / FACTS)
-    scores = _mapping(place / SCORES)
-    history = _json(place / LOG, list)
-    audit = _json(place / AUDIT, list)
+    facts = read_mapping(place / FACTS)
+    scores = read_mapping(place / SCORES)
+    history = read_json(place / LOG, list)
+    audit = read_json(place / AUDIT, list)
     try:
         scheme = get_scheme(str(recipe["data"].get("scheme") or ""))
     except UsageError as error:
@@ -292,27 +312,3 @@ def _recipe(path: Path, text: str) -> Mapping[str, Any]:
     if not isinstance(found, dict) or "name" not in found or not isinstance(found.get("data"), dict):
         raise DataError(f"Recipe '{path}' is damaged; expected at least a name and data.")
     return found
-
-
-def _mapping(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _json(path, dict)
-    return found
-
-
-def _json(path: Path, kind: type) -> Any:
-    try:
-        found = json.loads(_text(path))
-    except ValueError as error:
-        raise DataError(f"'{path}' is damaged: not JSON ({error}).") from error
-    if not isinstance(found, kind):
-        raise DataError(f"'{path}' is damaged: it holds a {type(found).__name__}; expected a {kind.__name__}.")
-    return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError:
-        raise DataError(f"'{path}' is damaged: it is not UTF-8.") from None

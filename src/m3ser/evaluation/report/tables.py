@@ -32,7 +32,13 @@ __all__ = [
 UA = "UA (unweighted accuracy = balanced accuracy)"
 WA = "WA (weighted accuracy = accuracy)"
 
-_GIVEN = {"both": "voice and words", "audio": "the voice alone", "text": "the words alone"}
+_GIVEN = {
+    "both": "voice and words",
+    "audio": "the voice alone",
+    "text": "the words alone",
+    "both-transcribed": "voice and transcribed words",
+    "text-transcribed": "the transcribed words alone",
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def _result(one: Judged, condition: str) -> tuple[Cell, ...]:
         given(condition),
         *cells,
         "\n".join([_count(one.utterances[condition], "utterance"), *_people(scores.speakers)]),
-        f"{_count(len(run.folds), 'fold')}\n{_count(len(run.seeds), 'seed')}",
+        f"{_count(len(run.folds), 'fold')}\n{_count(len(run.seeds), 'seed')}" if run.asked is None else "elsewhere",
         "\n".join(run.marks),
         (run.expected or None) if condition == one.condition else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from m3ser.evaluation.report.evaluations import Asked
 from m3ser.evaluation.report.results import Judged, Results
 from m3ser.evaluation.report.runs import PAIRED, Run
 from m3ser.evaluation.report.tables import Table, given, share
@@ -15,6 +16,7 @@ __all__ = [
     "commands",
     "comparison_sentences",
     "data_table",
+    "evaluation_table",
     "headline",
     "notices",
     "provenance_table",
@@ -29,8 +31,7 @@ def headline(one: Judged) -> list[tuple[str, Cell]]:
         ("WA (accuracy)", share(one.own.weighted_accuracy)),
         ("utterances", one.utterances[one.condition]),
         ("speakers", one.own.speakers),
-        ("folds", len(one.run.folds)),
-        ("seeds", len(one.run.seeds)),
+        *((("folds", len(one.run.folds)), ("seeds", len(one.run.seeds))) if one.run.asked is None else ()),
     ]
 
 
@@ -39,11 +40,12 @@ def notices(one: Judged) -> list[str]:
     run = one.run
     said = []
     if run.optimistic:
-        why = (
-            "speakers are in both halves, and the best epoch was chosen on the test part"
-            if run.protocol == "paper"
-            else "there is no validation part"
-        )
+        if run.asked is not None:
+            why = "see the notes on its data"
+        elif run.protocol == "paper":
+            why = "speakers are in both halves, and the best epoch was chosen on the test part"
+        else:
+            why = "there is no validation part"
         said.append(f"{one.name}: {run.optimistic} ({why}). Expect less of new speakers.")
     if run.paired:
         said.append(f"{one.name}: {PAIRED}. Nobody ever said these words in these voices.")
@@ -114,19 +116,50 @@ def data_table(run: Run) -> Table:
     return _facts("What the run was trained and tested on", pairs)
 
 
+def evaluation_table(run: Run, asked: Asked) -> Table:
+    """What an evaluation asked, and what is to be known of it."""
+    errors = asked.transcripts
+    pairs: list[tuple[str, Cell]] = [
+        ("model", asked.model[0]),
+        ("SHA-256 of the model", asked.model[1]),
+        ("manifest", asked.manifest[0]),
+        ("SHA-256 of the manifest", asked.manifest[1]),
+        ("part", asked.part or "all rows"),
+        ("corpora", ", ".join(sorted(set(run.predictions.extra.get("corpus", ())) - {""})) or None),
+        ("classes", f"{', '.join(run.predictions.labels)} (scheme {asked.scheme})"),
+        ("transcribed by", asked.transcriber),
+        (
+            "word error rate of the transcripts",
+            None if errors is None else f"{share(errors['word_error_rate'])} of {errors['words']:,} words",
+        ),
+        ("utterances that could not be used", asked.failed),
+        *(("note", note) for note in run.notes),
+    ]
+    return _facts("What the model was judged on", pairs)
+
+
 def provenance_table(run: Run) -> Table:
     """What it was made with and how long it took."""
+    if run.asked is not None:
+        known = [(name, str(run.asked.facts[name])) for name in ("m3ser", "finished") if name in run.asked.facts]
+        return _facts("How the evaluation was made", known)
     seconds = [float(one.facts["seconds"]) for one in run.trainings if "seconds" in one.facts]
     memory = [int(one.facts["peak_memory"]) for one in run.trainings if one.facts.get("peak_memory")]
     packages: dict[str, dict[str, None]] = {}
     for one in run.trainings:
         for name, version in (one.facts.get("packages") or {}).items():
             packages.setdefault(str(name), {})[str(version)] = None
+    own = dict.fromkeys(
+        f"{name} (SHA-256 {str(digest)[:12]})"
+        for one in run.trainings
+        for name, digest in (one.facts.get("own_models") or {}).items()
+    )
     revision = _one(run, "git")
     changed = " (with changes that are not committed)" if revision and "+" in revision else ""
     pairs: list[tuple[str, Cell]] = [
         ("m3ser", _one(run, "m3ser")),
         ("git revision", None if revision is None else f"{revision}{changed}"),
+        ("models of one's own (M3SER_MODELS)", ", ".join(own) or None),
         ("Python", _one(run, "python")),
         ("packages", ", ".join(f"{name} {' or '.join(versions)}" for name, versions in packages.items()) or None),
         ("system", _one(run, "system")),
@@ -143,6 +176,8 @@ def provenance_table(run: Run) -> Table:
 
 def commands(run: Run) -> tuple[str, ...]:
     """What made the run, and makes it again; several where its folds were trained by several commands."""
+    if run.asked is not None:
+        return tuple(str(run.asked.facts[name]) for name in ("command",) if name in run.asked.facts)
     return tuple(_values(run, "command"))
 
 

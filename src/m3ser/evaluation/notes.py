@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from m3ser.corpora import LabelledPart
-    from m3ser.schema import EmotionScheme
+from m3ser.corpora import READERS, LabelledPart
+from m3ser.schema import EmotionScheme
 
-__all__ = ["of_conditions", "of_corpora", "of_parts", "of_scheme", "of_training", "of_transcripts"]
+__all__ = ["TOO_WELL", "of_conditions", "of_corpora", "of_parts", "of_scheme", "of_training", "of_transcripts"]
+
+TOO_WELL = "scores too well"
+"""What a note says that makes the scores better than a new speaker will find them."""
 
 
 def of_parts(labelled: LabelledPart, part: str | None) -> Iterator[str]:
@@ -18,9 +19,9 @@ def of_parts(labelled: LabelledPart, part: str | None) -> Iterator[str]:
     if part is None and "train" in labelled.parts:
         others = " or ".join(f"--part {name}" for name in labelled.parts if name != "train")
         choice = f"; {others} judges on others" if others else ""
-        yield f"all rows were judged, those of the train part too: what was trained on scores too well{choice}."
+        yield f"all rows were judged, those of the train part too: what was trained on {TOO_WELL}{choice}."
     elif part == "train":
-        yield "this is the train part: what was trained on scores too well."
+        yield f"this is the train part: what was trained on {TOO_WELL}."
     if labelled.paired:
         yield "paired (semi-synthetic): nobody ever said these sentences in these voices."
 
@@ -28,18 +29,16 @@ def of_parts(labelled: LabelledPart, part: str | None) -> Iterator[str]:
 def of_training(utterances: int | None) -> Iterator[str]:
     """Whether the model has seen what it is judged on; None: that is not known."""
     if utterances:
-        yield f"this training saw {utterances:,} of the utterances itself: on those it scores too well."
+        yield f"this training saw {utterances:,} of the utterances itself: on those it {TOO_WELL}."
 
 
 def of_corpora(labelled: LabelledPart, data: Sequence[str]) -> Iterator[str]:
     """Which of the corpora the model was made of, by their titles in `data`."""
-    from m3ser.corpora import READERS
-
     names = dict.fromkeys(utterance.extra.get("corpus", "") for utterance in labelled.utterances)
     infos = [READERS[name].INFO for name in names if name in READERS]
     known = [info.title for info in infos if any(one.startswith(f"{info.title} (") for one in data)]
     if known:
-        yield f"the model was made of {' and '.join(known)}: on speakers that it knows from there it scores too well."
+        yield f"the model was made of {' and '.join(known)}: on speakers that it knows from there it {TOO_WELL}."
 
 
 def of_scheme(labelled: LabelledPart, scheme: EmotionScheme, labels: Sequence[str]) -> Iterator[str]:
