@@ -73,10 +73,10 @@ def test_the_published_procedure_is_the_published_one(name: str) -> None:
         assert (training.step_epochs, training.step_factor) == (30, 0.1)
 
 
-def test_small_ones_differ_in_nothing_but_the_system(repository: Path) -> None:
+def test_the_zoos_differ_in_nothing_but_the_system(repository: Path) -> None:
     def without_system(recipe: Recipe) -> dict[str, object]:
         return recipe.model_dump(exclude={"name", "expected", "model", "text_encoder"})
 
     for data in ("ravdess", "emodb", "paired"):
-        fused = [load_recipe(f"small/{data}/{system}") for system in SYSTEMS[2:]]
+        fused = [load_recipe(f"zoo/{data}/{system}") for system in SYSTEMS[2:]]
         assert all(without_system(one) == without_system(fused[0]) for one in fused[1:])

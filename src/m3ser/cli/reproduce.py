@@ -71,12 +71,12 @@ def table1(
 
 
 @reproduce.command()
-def small(
+def zoo(
     data: Annotated[
         Path,
         typer.Option("--data", metavar="FOLDER", help="It holds speech/ravdess, speech/emodb and text/goemotions."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help=_OUT_HELP)] = Path("runs/small"),
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help=_OUT_HELP)] = Path("runs/zoo"),
     corpora: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,13 +93,14 @@ def small(
     cache: Cache = DEFAULT_CACHE,
     as_json: AsJson = False,
 ) -> None:
-    """The same table on RAVDESS, EmoDB and a paired corpus, with encoders of a laptop's size.
+    """All systems on RAVDESS, EmoDB and a paired corpus, on the same data, folds and inputs.
 
-    Frozen Whisper-tiny.en and MiniLM in place of VGGish and BERT; speakers are always unseen. The recipes are those in
-    recipes/small; docs/results.md is what this command wrote. Needs the train and dev extras.
+    Frozen Whisper-tiny.en and MiniLM in place of the published encoders; speakers are always unseen. The recipes are
+    those in recipes/zoo; docs/results.md is what this command wrote. An interrupted comparison goes on where it was.
+    Needs the train and dev extras.
     """
     given = [f"data.root={json.dumps(str(data.absolute()))}", *(settings or ())]
-    _run(_SMALL, out, corpora or (), systems or (), given, seeds, workers, cache, as_json=as_json)
+    _run(_ZOO, out, corpora or (), systems or (), given, seeds, workers, cache, as_json=as_json)
 
 
 @reproduce.command()
@@ -161,9 +162,9 @@ _TABLE_1 = _Table(
     command="m3ser reproduce table1 --iemocap FOLDER",
     group="--protocol",
 )
-_SMALL = _Table(
-    recipes="small",
-    title="The systems on open corpora, with small encoders",
+_ZOO = _Table(
+    recipes="zoo",
+    title="All systems on open corpora, on the same inputs",
     preface=(
         "Frozen Whisper-tiny.en states (blocks 2 and 3 of 4, mean and deviation over 0.96 s) stand for VGGish, "
         "frozen MiniLM states for BERT. Every speaker is tested by models that never heard them; the epoch is "
@@ -175,7 +176,7 @@ _SMALL = _Table(
         "how a system weighs voice against words, and nothing about any real corpus. There the truth is the voice's "
         "emotion for 'voice and words', and a sentence's own for 'words alone'.",
     ),
-    command="m3ser reproduce small --data FOLDER",
+    command="m3ser reproduce zoo --data FOLDER",
     group="--corpus",
 )
 

@@ -60,7 +60,7 @@ def rows_of(
     """The rows of a table: its recipes, by group, and in each by system in the paper's order.
 
     Args:
-        table: a folder of the recipes that come with m3ser ("iemocap", "small"); its own folders are the groups.
+        table: a folder of the recipes that come with m3ser ("iemocap", "zoo"); its own folders are the groups.
         groups: these alone, in this order; none: all.
         systems: these alone, by the file's name or the system's; none: all.
         overrides: ``key=value``, for every recipe.
