@@ -176,6 +176,7 @@ def test_rows_come_in_the_papers_order() -> None:
     ]
     assert [row.group for row in rows] == ["session"] * 4 + ["paper"] * 4
     everything = rows_of("iemocap")
+    assert len(everything) == 4 * 9 + 3 * 10
     assert list(dict.fromkeys(row.group for row in everything)) == ["paper", "session", "speaker", "session+script"]
     with pytest.raises(UsageError, match="no system 'elmo' in this table; it has 3m-ser-ln-quantised, "):
         rows_of("iemocap", systems=["elmo"])

@@ -37,7 +37,7 @@ def draw_standings(groups: Mapping[str, Results], order: Sequence[str]) -> bytes
         size = (1.6 + 2.6 * len(groups), 1.2 + 0.26 * len(order))
         figure = Figure(figsize=size, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
-        panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+        panels = figure.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
         labels: dict[str, Any] = {}
         for axes, (group, results) in zip(panels, groups.items(), strict=True):
             axes.set_title(group, fontsize=10)
@@ -52,7 +52,7 @@ def draw_standings(groups: Mapping[str, Results], order: Sequence[str]) -> bytes
                 spine.set_visible(False)
             chance = 100 / len(results.runs[0].own.labels)
             axes.axvline(chance, color=_INK, linewidth=0.8, linestyle=":", label="chance")
-            for one in results.runs:
+            for one in sorted(results.runs, key=lambda one: order.index(one.run.folder.name)):
                 _point(axes, one, order.index(one.run.folder.name))
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 labels.setdefault(label, handle)
