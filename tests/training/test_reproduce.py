@@ -166,6 +166,23 @@ def test_damaged_costs_are_said(zoo: Callable[..., tuple[Any, Path]]) -> None:
     (out / "costs.json").unlink()
 
 
+def test_table_1_has_no_other_systems_unless_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def noted(rows: Any, *_: Any, **__: Any) -> Any:
+        asked.append(sorted({row.recipe.model.system for row in rows}))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("m3ser.training.reproduce.reproduce", noted)
+    command = ["reproduce", "table1", "--iemocap", str(tmp_path)]
+    CliRunner().invoke(app, command)
+    CliRunner().invoke(app, [*command, "--system", "mdre", "--system", "server"])
+    six = ["3m-ser", "3m-ser-ln", "3m-ser-minmax", "audio-only", "server", "text-only"]
+    assert asked == [six, ["mdre", "server"]]
+
+
 def test_rows_come_in_the_papers_order() -> None:
     rows = rows_of("iemocap", groups=["session", "paper"], systems=["3m-ser", "server", "3m-ser-ln-trainable"])
     assert [(row.group, row.name) for row in rows[:4]] == [

@@ -153,7 +153,9 @@ def _run(
         from m3ser.training.reproduce import reproduce as run_all
         from m3ser.training.reproduce import rows_of
 
-    rows = rows_of(table.recipes, groups=groups, systems=systems or table.systems, overrides=overrides)
+    rows = rows_of(table.recipes, groups=groups, systems=systems, overrides=overrides)
+    if not systems:
+        rows = tuple(row for row in rows if row.recipe.model.system not in table.others)
     done = 0
 
     def said(row: Row, found: CrossValidation) -> None:

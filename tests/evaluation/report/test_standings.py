@@ -51,7 +51,7 @@ def test_the_page(groups: Mapping[str, Results]) -> None:
     chapters = [line for line in text.splitlines() if line.startswith("## ")]
     first = ["## What the ranking shows, and what it does not", "## How it was made", "## Overview"]
     assert chapters == [*first, "## one", "## two", "## Not run"]
-    assert "![UA of 3 systems with 95% intervals, on one, two](standings.png)" in text
+    assert "![UA of strong, weak, voice with 95% intervals, on one, two](standings.png)" in text
     rows = [line for line in text[text.index("## Overview") : text.index("## one")].splitlines() if "| " in line]
     assert [row.split(" | ")[0].strip("| ") for row in rows[2:]] == ["strong", "weak", "voice"]
     assert "| voice | the voice alone |" in rows[4]

@@ -54,7 +54,7 @@ def standings(
     chapters += [Chapter("How it was made", tuple(opening))] if opening else []
     overview: list[Block] = [_overview(groups, order)] * (len(groups) > 1)
     if picture:
-        overview.append(Picture(picture, f"UA of {len(order)} systems with 95% intervals, on {', '.join(groups)}"))
+        overview.append(Picture(picture, f"UA of {', '.join(order)} with 95% intervals, on {', '.join(groups)}"))
     chapters += [Chapter("Overview", tuple(overview))] if overview else []
     chapters += [] if costs is None else costs_chapters(costs)
     chapters += [Chapter(group, _group(results, order)) for group, results in groups.items()]
