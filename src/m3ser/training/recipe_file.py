@@ -126,7 +126,7 @@ def _inherited(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in heirs:
         raise RecipeError(f"Recipe '{path}' extends itself.")
     content = _content(path)
-    extended = content.pop(_EXTENDS, [])
+    extended = content.pop(_EXTENDS, None) or []
     bases = extended if isinstance(extended, list) else [extended]
     if not all(isinstance(base, str) for base in bases):
         raise RecipeError(
