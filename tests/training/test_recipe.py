@@ -79,3 +79,21 @@ def test_weights_inside_a_package() -> None:
         resolve_source("package:no_such_package/model")
     with pytest.raises(RecipeError, match="no folder 'nothing'"):
         resolve_source("package:m3ser/nothing")
+
+
+def test_a_recipe_may_begin_from_several(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        "name: data\ndata: {kind: corpus, corpora: {emodb: x}, protocol: speaker}\n"
+        "training: {epochs: 3, loss: {kind: focal, gamma: 2}}\nmodel: {system: tre}\n"
+    )
+    (tmp_path / "system.yaml").write_text("model: {system: are}\ntraining: {patience: 2, loss: {kind: sigmoid}}\n")
+    (tmp_path / "both.yaml").write_text("extends: [data.yaml, system.yaml]\nname: both\ntraining: {patience: 4}\n")
+    recipe = load_recipe(tmp_path / "both.yaml")
+    assert (recipe.name, recipe.model.system, recipe.training.loss.kind) == ("both", "are", "sigmoid")
+    assert (recipe.training.epochs, recipe.training.patience) == (3, 4)
+    (tmp_path / "odd.yaml").write_text("extends: [data.yaml, 3]\n")
+    with pytest.raises(RecipeError, match=r"extends \['data.yaml', 3\]; the path of a recipe, or a list of paths"):
+        load_recipe(tmp_path / "odd.yaml")
+    (tmp_path / "round.yaml").write_text("extends: [data.yaml, round.yaml]\n")
+    with pytest.raises(RecipeError, match="extends itself"):
+        load_recipe(tmp_path / "round.yaml")

@@ -112,6 +112,77 @@ def test_table_2_is_a_file_too(tmp_path: Path) -> None:
     assert text.split("```")[1].strip() in result.stdout
 
 
+@pytest.fixture(scope="module")
+def zoo(corpus: Path, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Any, Path]]:
+    """Runs ``m3ser reproduce zoo`` on the made-up corpus, whatever the group is called, with tiny encoders."""
+    out, cache = tmp_path_factory.mktemp("zoo"), tmp_path_factory.mktemp("cache")
+    data = {"kind": "corpus", "corpora": {"iemocap": str(corpus)}, "protocol": "session"}
+    settings = [
+        f"data={json.dumps(data)}",
+        f"audio_encoder.source={tiny_encoders / 'whisper'}",
+        "audio_encoder.layer=[1, 2]",
+        f"text_encoder.source={tiny_encoders / 'bert'}",
+        "training.epochs=1",
+        "training.batch_size=8",
+    ]
+
+    def run(*more: str) -> tuple[Any, Path]:
+        command = ["reproduce", "zoo", "--data", str(corpus), "--out", str(out), "--cache", str(cache)]
+        command += [word for setting in settings for word in ("--set", setting)]
+        return CliRunner().invoke(app, [*command, *more], catch_exceptions=False), out
+
+    return run
+
+
+def test_the_zoo_from_the_corpus_to_the_ranking(zoo: Callable[..., tuple[Any, Path]]) -> None:
+    chosen = [word for name in ("are", "3m-ser-ln") for word in ("--system", name)]
+    chosen += ["--corpus", "ravdess", "--corpus", "emodb", "--seeds", "0"]
+    result, out = zoo(*chosen)
+    assert result.exit_code == 0, result.output
+    text = (out / "results.md").read_text(encoding="utf-8")
+    assert text.index("What the ranking shows, and what it does not") < text.index("How it was made")
+    overview = text[text.index("## Overview") : text.index("## The systems")]
+    # Those that look at both come first.
+    assert overview.index("| 3m-ser-ln | voice and words |") < overview.index("| are | the voice alone |")
+    assert "](results.png)" in overview
+    assert (out / "results.png").read_bytes().startswith(b"\x89PNG")
+    assert "| are | faithful | Yoon, Byun, Jung 2018 (SLT); published code | sigmoid |" in text
+    assert "UA against 3m-ser-ln" in text
+
+    # Nothing is trained or measured again, whatever of it is asked for.
+    costs = (out / "costs.json").stat().st_mtime_ns
+    again, _ = zoo("--corpus", "emodb", "--system", "are", "--seeds", "0", "--json")
+    assert again.exit_code == 0, again.output
+    assert [one["system"] for one in json.loads(again.stdout)["costs"]["systems"]] == ["are"]
+    assert (out / "costs.json").stat().st_mtime_ns == costs
+
+
+def test_damaged_costs_are_said(zoo: Callable[..., tuple[Any, Path]]) -> None:
+    _, out = zoo("--corpus", "emodb", "--system", "are", "--seeds", "0")
+    (out / "costs.json").write_text("{}")
+    result, _ = zoo("--corpus", "emodb", "--system", "are", "--seeds", "0")
+    assert result.exit_code == 1
+    assert "costs.json' is damaged; delete it" in result.stderr.replace("\n", " ")
+    (out / "costs.json").unlink()
+
+
+def test_table_1_has_no_other_systems_unless_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[list[str]] = []
+
+    def noted(rows: Any, *_: Any, **__: Any) -> Any:
+        asked.append(sorted({row.recipe.model.system for row in rows}))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("m3ser.training.reproduce.reproduce", noted)
+    command = ["reproduce", "table1", "--iemocap", str(tmp_path)]
+    CliRunner().invoke(app, command)
+    CliRunner().invoke(app, [*command, "--system", "mdre", "--system", "server"])
+    six = ["3m-ser", "3m-ser-ln", "3m-ser-minmax", "audio-only", "server", "text-only"]
+    assert asked == [six, ["mdre", "server"]]
+
+
 def test_rows_come_in_the_papers_order() -> None:
     rows = rows_of("iemocap", groups=["session", "paper"], systems=["3m-ser", "server", "3m-ser-ln-trainable"])
     assert [(row.group, row.name) for row in rows[:4]] == [
@@ -122,6 +193,7 @@ def test_rows_come_in_the_papers_order() -> None:
     ]
     assert [row.group for row in rows] == ["session"] * 4 + ["paper"] * 4
     everything = rows_of("iemocap")
+    assert len(everything) == 4 * 9 + 3 * 10
     assert list(dict.fromkeys(row.group for row in everything)) == ["paper", "session", "speaker", "session+script"]
     with pytest.raises(UsageError, match="no system 'elmo' in this table; it has 3m-ser-ln-quantised, "):
         rows_of("iemocap", systems=["elmo"])

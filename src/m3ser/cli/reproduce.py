@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m3ser.cli.complexity import complexity_text
+from m3ser.cli.progress import LateProgress
+from m3ser.cli.reproducible import TABLE_1, ZOO, Reproducible
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache, Seeds, Settings, seeds_of
 from m3ser.cli.terminal import complain, json_line
 from m3ser.errors import DataError, needing
 
 if TYPE_CHECKING:
+    from m3ser.evaluation.report.costs import Costs
     from m3ser.training.crossval import CrossValidation
     from m3ser.training.reproduce import Reproduced, Row
 
@@ -64,19 +67,20 @@ def table1(
     """Table 1 of the 3M-SER paper: SERVER, its baselines and 3M-SER on IEMOCAP.
 
     Every system is trained and judged as published (protocol paper: optimistic) and by honest protocols beside it. The
-    recipes are those in recipes/iemocap. An interrupted table goes on where it was. Needs the train extra.
+    recipes are those in recipes/iemocap; those of other systems are run where --system names them. An interrupted table
+    goes on where it was. Needs the train extra.
     """
     given = [f"data.corpora.iemocap={json.dumps(str(iemocap.absolute()))}", *(settings or ())]
-    _run(_TABLE_1, out, protocols or (), systems or (), given, seeds, workers, cache, as_json=as_json)
+    _run(TABLE_1, out, protocols or (), systems or (), given, seeds, workers, cache, as_json=as_json)
 
 
 @reproduce.command()
-def small(
+def zoo(
     data: Annotated[
         Path,
         typer.Option("--data", metavar="FOLDER", help="It holds speech/ravdess, speech/emodb and text/goemotions."),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help=_OUT_HELP)] = Path("runs/small"),
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help=_OUT_HELP)] = Path("runs/zoo"),
     corpora: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,13 +97,14 @@ def small(
     cache: Cache = DEFAULT_CACHE,
     as_json: AsJson = False,
 ) -> None:
-    """The same table on RAVDESS, EmoDB and a paired corpus, with encoders of a laptop's size.
+    """All systems on RAVDESS, EmoDB and a paired corpus, on the same data, folds and inputs.
 
-    Frozen Whisper-tiny.en and MiniLM in place of VGGish and BERT; speakers are always unseen. The recipes are those in
-    recipes/small; docs/results.md is what this command wrote. Needs the train and dev extras.
+    Frozen Whisper-tiny.en and MiniLM in place of the published encoders; speakers are always unseen. The recipes are
+    those in recipes/zoo; docs/results.md is what this command wrote. An interrupted comparison goes on where it was.
+    Needs the train and dev extras.
     """
     given = [f"data.root={json.dumps(str(data.absolute()))}", *(settings or ())]
-    _run(_SMALL, out, corpora or (), systems or (), given, seeds, workers, cache, as_json=as_json)
+    _run(ZOO, out, corpora or (), systems or (), given, seeds, workers, cache, as_json=as_json)
 
 
 @reproduce.command()
@@ -130,58 +135,8 @@ def table2(
     complain(f"written: {written}.")
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table that can be made.
-
-    Attributes:
-        recipes: the folder of its recipes.
-        title: heading of its results.
-        preface: what a reader of them has to know first, a paragraph each.
-        command: what makes it; `group` is its option that chooses among the groups of recipes.
-    """
-
-    recipes: str
-    title: str
-    preface: tuple[str, ...]
-    command: str
-    group: str
-
-
-_TABLE_1 = _Table(
-    recipes="iemocap",
-    title="Table 1 of the 3M-SER paper, anew",
-    preface=(
-        "The paper prints UA and WA under each other's names; here they have the field's meaning, and what a recipe "
-        "expects has been exchanged accordingly. Protocol paper is the published procedure, faults and all: "
-        "utterances at random, so that speakers are in both halves, clips with fewer than two VGGish examples left "
-        "out, and the best epoch chosen on the test set. Its numbers are optimistic. Under the other protocols the "
-        "epoch is chosen on speakers of neither part; session+script keeps repeated sentences apart as well.",
-    ),
-    command="m3ser reproduce table1 --iemocap FOLDER",
-    group="--protocol",
-)
-_SMALL = _Table(
-    recipes="small",
-    title="The systems on open corpora, with small encoders",
-    preface=(
-        "Frozen Whisper-tiny.en states (blocks 2 and 3 of 4, mean and deviation over 0.96 s) stand for VGGish, "
-        "frozen MiniLM states for BERT. Every speaker is tested by models that never heard them; the epoch is "
-        "chosen on yet other speakers. The recipes are the same for all systems and were not tuned here, but they "
-        "are the starter's: its blocks and dropout were chosen on some of these speakers, which favours no system "
-        "over another and may flatter all. RAVDESS has two sentences and EmoDB ten, each spoken in every emotion: "
-        "there the words cannot help, and a system that looks at them alone is at chance (25% UA).",
-        "The paired corpus is semi-synthetic: real voices with written sentences that nobody said in them. It shows "
-        "how a system weighs voice against words, and nothing about any real corpus. There the truth is the voice's "
-        "emotion for 'voice and words', and a sentence's own for 'words alone'.",
-    ),
-    command="m3ser reproduce small --data FOLDER",
-    group="--corpus",
-)
-
-
 def _run(
-    table: _Table,
+    table: Reproducible,
     out: Path,
     groups: Sequence[str],
     systems: Sequence[str],
@@ -199,6 +154,8 @@ def _run(
         from m3ser.training.reproduce import rows_of
 
     rows = rows_of(table.recipes, groups=groups, systems=systems, overrides=overrides)
+    if not systems:
+        rows = tuple(row for row in rows if row.recipe.model.system not in table.others)
     done = 0
 
     def said(row: Row, found: CrossValidation) -> None:
@@ -231,35 +188,72 @@ def _run(
         raise typer.Exit(1)
 
 
-_RESULTS = "results.md"
+_RESULTS, _COSTS, _PICTURE = "results.md", "costs.json", "results.png"
 
 
-def _write(table: _Table, rows: Sequence[Row], made: Reproduced, out: Path, command: str) -> Mapping[str, Any]:
+def _write(table: Reproducible, rows: Sequence[Row], made: Reproduced, out: Path, command: str) -> Mapping[str, Any]:
     """A report of each group, and the standings over all of them."""
     from m3ser.evaluation.report import read_run, write_report
-    from m3ser.evaluation.report.standings import standings
+    from m3ser.evaluation.report.standing_figure import draw_standings
+    from m3ser.evaluation.report.standings import by_score, standings
     from m3ser.files import write_whole
 
     groups = {}
-    for group in dict.fromkeys(group for group, _ in made.finished):
-        own = [row for row in rows if (row.group, row.name) in made.finished and row.group == group]
-        # What the others are compared with: the paper's best system, where it is among them.
-        own.sort(key=lambda row: row.recipe.model.system != _BASELINE)
-        runs = [read_run(out / group / row.name) for row in own]
-        groups[group] = write_report(runs, out / group, title=f"{table.title}: {group}").results
+    with LateProgress("reporting", 3 * len(made.finished)) as progress:
+        for group in dict.fromkeys(group for group, _ in made.finished):
+            own = [row for row in rows if (row.group, row.name) in made.finished and row.group == group]
+            # What the others are compared with: the paper's best system, where it is among them.
+            own.sort(key=lambda row: row.recipe.model.system != _BASELINE)
+            runs = []
+            for row in own:
+                runs.append(read_run(out / group / row.name))
+                progress.advance()
+            title = f"{table.title}: {group}"
+            groups[group] = write_report(runs, out / group, title=title, progress=progress.advance).results
+    order = list(dict.fromkeys(row.name for row in rows))
+    costs = None
+    if table.compares:
+        order = by_score(groups)
+        costs = _costs(rows, order, out / _COSTS)
+        write_whole(out / _PICTURE, draw_standings(groups, order))
     text = standings(
         groups,
         title=table.title,
-        order=list(dict.fromkeys(row.name for row in rows)),
+        order=order,
         preface=table.preface,
+        reading=table.reading,
         commands=[command],
         failed=made.failed,
+        costs=costs,
+        picture=_PICTURE if table.compares else "",
     )
     write_whole(out / _RESULTS, text)
     return {
         "results": {group: one.to_dict() for group, one in groups.items()},
+        **({} if costs is None else {"costs": asdict(costs)}),
         "failed": [{"group": group, "system": name, "error": why} for (group, name), why in made.failed.items()],
     }
+
+
+def _costs(rows: Sequence[Row], systems: Sequence[str], file: Path) -> Costs:
+    """What `systems` cost, as `file` has it; measured where it has something else.
+
+    All of them at once, or times would be of different hours. Deleting the file has them measured anew.
+    """
+    from m3ser.evaluation.report.costs import Costs
+    from m3ser.files import write_whole
+    from m3ser.training.costing import REPEATS, measure_costs
+    from m3ser.training.progress import quiet_libraries
+
+    if file.is_file():
+        known = Costs.from_json(file.read_text(encoding="utf-8"), f"'{file}'")
+        if {one.system for one in known.systems} >= set(systems):
+            return known.of(systems)
+    recipes = {row.name: row.recipe for row in reversed(rows)}
+    with quiet_libraries(), LateProgress("measuring", len(systems) + REPEATS) as progress:
+        costs = measure_costs([(name, recipes[name]) for name in systems], progress=progress.advance)
+    write_whole(file, costs.to_json())
+    return costs
 
 
 _BASELINE = "3m-ser-ln"

@@ -16,16 +16,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
-from m3ser.encoders import VGGish
+from m3ser.encoders import Encoder, VGGish
 from m3ser.encoders.vggish import EXAMPLE_BANDS, EXAMPLE_FRAMES, VGGISH_DIM
 from m3ser.errors import UsageError
 from m3ser.models.masked import MaskedStates
 from m3ser.models.registry import build, system
 
-__all__ = ["PRINTED", "Complexity", "Part", "Printed", "examples_in", "explain", "measure"]
+__all__ = [
+    "PRINTED",
+    "Complexity",
+    "Part",
+    "Printed",
+    "count_encoder",
+    "count_fusion",
+    "examples_in",
+    "explain",
+    "measure",
+]
 
 BERT_DIM = 768
 _BERT_BASE: dict[str, Any] = {
@@ -189,12 +200,47 @@ def measure(
             vggish = VGGish()
             mel = torch.zeros(examples, EXAMPLE_FRAMES, EXAMPLE_BANDS)
             parts.append(_part("audio encoder", vggish, lambda: vggish(mel)))
-        fusion = build(name, text_dim=text_dim, audio_dim=audio_dim, num_labels=num_labels)
-        text, audio = _states(tokens, text_dim), _states(examples, audio_dim)
-        # Not through forward(), which looks at the masks' values.
-        parts.append(_part("fusion", fusion, lambda: fusion.classify(text, audio, output_attentions=False)))
+    sizes = {"text_dim": text_dim, "audio_dim": audio_dim, "num_labels": num_labels}
+    parts.append(count_fusion(name, text_states=tokens, audio_states=examples, **sizes))
     published = len(parts) == len(modalities) + 1 and num_labels == 4
     return Complexity(name, tokens, seconds, examples, tuple(parts), PRINTED.get(name) if published else None)
+
+
+def count_fusion(
+    name: str,
+    *,
+    text_states: int,
+    audio_states: int,
+    text_dim: int,
+    audio_dim: int,
+    num_labels: int = 4,
+    **options: Any,
+) -> Part:
+    """Count the fusion part of a system for one utterance of so many states; `options` as :func:`build` takes them.
+
+    Raises:
+        UsageError: see :func:`build`.
+        MissingExtraError: torch or transformers is not installed.
+    """
+    with torch.device("meta"):
+        fusion = build(name, text_dim=text_dim, audio_dim=audio_dim, num_labels=num_labels, **options)
+        text, audio = _states(text_states, text_dim), _states(audio_states, audio_dim)
+        # Not through forward(), which looks at the masks' values.
+        return _part("fusion", fusion, lambda: fusion.classify(text, audio, output_attentions=False))
+
+
+def count_encoder(name: str, encoder: Encoder, inputs: torch.Tensor) -> Part:
+    """Count an encoder, which really runs.
+
+    Args:
+        name: "text encoder" or "audio encoder".
+        encoder: the encoder.
+        inputs: (1, frames, ...) features, or (1, tokens) token ids, all of them real.
+    """
+    mask = torch.ones(inputs.shape[:2], dtype=torch.bool)
+    # Attention as plain products: the counter does not see into all of the kernels that fuse them.
+    with sdpa_kernel(SDPBackend.MATH):
+        return _part(name, encoder, lambda: encoder(inputs, mask))
 
 
 def examples_in(seconds: float) -> int:

@@ -17,7 +17,7 @@ import m3ser
 from m3ser.models.own import fingerprints as own_models
 from m3ser.training.processes import process_count
 
-__all__ = ["command_line", "facts", "peak_memory"]
+__all__ = ["command_line", "facts", "peak_memory", "processor"]
 
 _PACKAGES = ("torch", "transformers", "accelerate", "datasets", "numpy", "scikit-learn", "soundfile", "soxr")
 
@@ -54,6 +54,16 @@ def peak_memory() -> int | None:
         return None
     peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def processor() -> str:
+    """What the processor calls itself, as far as the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def _revision(folder: Path) -> str | None:

@@ -5,6 +5,8 @@ Every key is checked; an unknown one is an error that lists the known ones. A re
     extends: ../base.yaml       # relative to this file; or the name of a recipe that comes with m3ser
     name: 3m-ser-ln-session
     data: {protocol: session}   # parts are merged key by key; everything else is replaced
+
+or from several, of which the later ones are put on top of the earlier: ``extends: [_emodb.yaml, _mdre.yaml]``.
 """
 
 from __future__ import annotations
@@ -131,16 +133,20 @@ def _yaml() -> Any:
 
 
 def _inherited(path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
-    """The keys of the recipe at `path`, on top of those of the one that it extends."""
+    """The keys of the recipe at `path`, on top of those of the recipes that it extends."""
     if path.resolve() in heirs:
         raise RecipeError(f"Recipe '{path}' extends itself.")
     content = _content(path)
-    base = content.pop(_EXTENDS, None)
-    if base is None:
-        return content
-    if not isinstance(base, str):
-        raise RecipeError(f"Recipe '{path}' extends {base!r}; the path of one recipe was expected.")
-    return _merged(_inherited(_extended(path, base), (*heirs, path.resolve())), content)
+    extended = content.pop(_EXTENDS, None) or []
+    bases = extended if isinstance(extended, list) else [extended]
+    if not all(isinstance(base, str) for base in bases):
+        raise RecipeError(
+            f"Recipe '{path}' extends {extended!r}; the path of a recipe, or a list of paths, was expected."
+        )
+    merged: dict[str, Any] = {}
+    for base in bases:
+        merged = _merged(merged, _inherited(_extended(path, base), (*heirs, path.resolve())))
+    return _merged(merged, content)
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def rows_of(
     LayerNorm there says of all but the model, so that they differ in nothing else. Their options are their defaults.
 
     Args:
-        table: a folder of the recipes that come with m3ser ("iemocap", "small"); its own folders are the groups.
+        table: a folder of the recipes that come with m3ser ("iemocap", "zoo"); its own folders are the groups.
         groups: these alone, in this order; none: all.
         systems: these alone, by the file's name or the system's; none: all.
         overrides: ``key=value``, for every recipe.

@@ -11,7 +11,7 @@ from m3ser.evaluation.report.figures import Drawing
 from m3ser.evaluation.report.results import Judged, Results
 from m3ser.evaluation.report.tables import Table
 
-__all__ = ["Block", "Chapter", "Code", "Drawings", "Folded", "about_run", "opening"]
+__all__ = ["Block", "Chapter", "Code", "Drawings", "Folded", "Picture", "about_run", "opening"]
 
 _FEW_ROWS = 6
 """A table that is longer is folded away until somebody opens it."""
@@ -36,6 +36,19 @@ class Drawings:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A drawing that is a file beside the text; for Markdown, since a page has all drawings inside.
+
+    Attributes:
+        file: its name.
+        alt: what it shows, for those who do not see it.
+    """
+
+    file: str
+    alt: str
+
+
+@dataclass(frozen=True)
 class Folded:
     """What few readers want to see.
 
@@ -48,7 +61,7 @@ class Folded:
     content: Table | Code
 
 
-Block: TypeAlias = "str | Table | Code | Drawings | Folded"
+Block: TypeAlias = "str | Table | Code | Drawings | Picture | Folded"
 """A piece of a chapter; a string is a paragraph."""
 
 

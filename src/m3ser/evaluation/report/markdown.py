@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from m3ser.evaluation.report.content import Block, Chapter, Code, Folded, about_run, opening
+from m3ser.evaluation.report.content import Block, Chapter, Code, Folded, Picture, about_run, opening
 from m3ser.evaluation.report.results import Results
 from m3ser.evaluation.report.tables import Table
 from m3ser.evaluation.report.words import notices
@@ -52,6 +52,8 @@ def _chapters(chapters: Sequence[Chapter], *, level: int) -> Iterator[str]:
 def _block(block: Block) -> Iterator[str]:
     if isinstance(block, str):
         yield _plain(block)
+    elif isinstance(block, Picture):
+        yield f"![{_plain(block.alt)}]({block.file})"
     elif isinstance(block, Folded):
         if isinstance(block.content, Code):
             yield f"{_plain(block.summary)}:"

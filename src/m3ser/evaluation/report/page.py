@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from m3ser.evaluation.report.content import Block, Chapter, Code, Drawings, Folded, about_run, opening
+from m3ser.evaluation.report.content import Block, Chapter, Code, Drawings, Folded, Picture, about_run, opening
 from m3ser.evaluation.report.results import Judged, Results
 from m3ser.evaluation.report.tables import Table
 from m3ser.evaluation.report.words import headline, notices
@@ -76,6 +76,8 @@ def _piece(block: Block) -> Html:
     if isinstance(block, Drawings):
         drawn = [figure(one.svg, alt=one.alt, caption=one.caption) for one in block.draw()]
         return side_by_side(*drawn) if len(drawn) > 1 else Html("".join(drawn))
+    if isinstance(block, Picture):
+        return paragraph(block.alt)
     if isinstance(block, Folded):
         return details(block.summary, _piece(block.content))
     return _code(block) if isinstance(block, Code) else _table(block)

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 
 from m3ser.evaluation.comparison import Comparison
 from m3ser.evaluation.conflict import conflict_flips
-from m3ser.evaluation.report.content import Block, Chapter, Code
+from m3ser.evaluation.report.content import Block, Chapter, Code, Picture
+from m3ser.evaluation.report.costs import Costs, costs_chapters
 from m3ser.evaluation.report.markdown import chapters_markdown
 from m3ser.evaluation.report.results import Judged, Results
-from m3ser.evaluation.report.tables import Table, share
+from m3ser.evaluation.report.tables import Table, given, share
 from m3ser.page import Cell
 
-__all__ = ["standings"]
+__all__ = ["by_score", "standings"]
 
 _UNKNOWN = "\N{EN DASH}"
 
@@ -26,8 +27,11 @@ def standings(
     title: str,
     order: Sequence[str],
     preface: Sequence[str] = (),
+    reading: Sequence[str] = (),
     commands: Sequence[str] = (),
     failed: Mapping[tuple[str, str], str] | None = None,
+    costs: Costs | None = None,
+    picture: str = "",
 ) -> str:
     """Write the page.
 
@@ -36,22 +40,47 @@ def standings(
             compared with. The runs' folders are called after their systems.
         title: the heading.
         order: the systems, as they are to be listed.
-        preface: what a reader has to know first, a paragraph each.
+        preface: how it was made, a paragraph each.
+        reading: what the ranking shows and does not show, a paragraph each.
         commands: what makes all of it again.
         failed: (group, system) -> why there is no result.
+        costs: of the systems; None: they were not measured.
+        picture: name of the file beside the page that draws the overview; empty: there is none.
     """
     opening: list[Block] = list(preface)
     if commands:
         opening.append(Code("\n".join(commands)))
-    chapters = [Chapter("How it was made", tuple(opening))] if opening else []
-    if len(groups) > 1:
-        chapters.append(Chapter("Overview", (_overview(groups, order),)))
+    chapters = [Chapter("What the ranking shows, and what it does not", tuple(reading))] if reading else []
+    chapters += [Chapter("How it was made", tuple(opening))] if opening else []
+    overview: list[Block] = [_overview(groups, order)] * (len(groups) > 1)
+    if picture:
+        overview.append(Picture(picture, f"UA of {', '.join(order)} with 95% intervals, on {', '.join(groups)}"))
+    chapters += [Chapter("Overview", tuple(overview))] if overview else []
+    chapters += [] if costs is None else costs_chapters(costs)
     chapters += [Chapter(group, _group(results, order)) for group, results in groups.items()]
     if failed:
         lines = tuple((group, system, " ".join(reason.split())) for (group, system), reason in failed.items())
         table = Table("What could not be run", ("judged on", "system", "why"), lines, frozenset({1, 2}))
         chapters.append(Chapter("Not run", (table,)))
     return chapters_markdown(title, chapters)
+
+
+def by_score(groups: Mapping[str, Results]) -> list[str]:
+    """The systems by what they look at (both, the voice alone, the words alone), in each the best mean UA first."""
+    found: dict[str, list[Judged]] = {}
+    for results in groups.values():
+        for one in results.runs:
+            found.setdefault(_system(one), []).append(one)
+
+    def place(system: str) -> tuple[int, float]:
+        runs = found[system]
+        mean = sum(one.own.unweighted_accuracy for one in runs) / len(runs)
+        return _KINDS.index(runs[0].condition) if runs[0].condition in _KINDS else len(_KINDS), -mean
+
+    return sorted(found, key=place)
+
+
+_KINDS = ("both", "audio", "text")
 
 
 def _system(one: Judged) -> str:
@@ -63,11 +92,15 @@ def _overview(groups: Mapping[str, Results], order: Sequence[str]) -> Table:
     lines: list[tuple[Cell, ...]] = []
     for system in order:
         found = [next((one for one in results.runs if _system(one) == system), None) for results in groups.values()]
-        lines.append((system, *(_UNKNOWN if one is None else _score(one, "unweighted_accuracy") for one in found)))
+        looks_at = next((given(one.condition) for one in found if one is not None), _UNKNOWN)
+        lines.append(
+            (system, looks_at, *(_UNKNOWN if one is None else _score(one, "unweighted_accuracy") for one in found))
+        )
     return Table(
         caption="UA of each system, given all that it looks at; in brackets the 95% interval over speakers",
-        columns=("system", *groups),
+        columns=("system", "given", *groups),
         rows=tuple(lines),
+        prose=frozenset({1}),
     )
 
 
