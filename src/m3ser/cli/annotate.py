@@ -78,7 +78,7 @@ def annotate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever is there already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as one JSON object.")] = False,
 ) -> None:
-    """Recognise the emotions of any number of recordings, into a table.
+    """Recognise thousands of recordings, into a table.
 
     The rows are those of m3ser predict, in the order of the sources; a manifest's other columns are carried along. What
     cannot be used is listed with its reason beside the table, in NAME.failed.csv; the others are still answered, and
@@ -93,9 +93,11 @@ def annotate(
     words = _words(text, no_text=no_text, transcriber=transcriber)
 
     from m3ser.inference.annotation import annotate as annotate_all
+    from m3ser.text.asr import default_transcriber
 
+    deaf = words in ("auto", "transcribed") and transcriber is None and default_transcriber() is None
     with LateProgress("listing", 0) as bar:
-        show = _Show(bar)
+        show = _Show(bar, deaf=deaf)
         try:
             found = annotate_all(
                 sources,
@@ -112,7 +114,7 @@ def annotate(
             with bar.paused():
                 complain(f"interrupted; {show.settled()}the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
-    _report(found, words=words, show=show, as_json=as_json)
+    _report(found, show=show, as_json=as_json)
     if found.failed:
         raise typer.Exit(1)
 
@@ -131,16 +133,29 @@ def _words(
 
 
 class _Show:
-    """Shows how far an annotation is, and its first failures."""
+    """Shows how far an annotation is, and its first failures.
 
-    def __init__(self, bar: LateProgress) -> None:
+    Args:
+        bar: where it is shown.
+        deaf: whether to say that nothing here transcribes, once there is something to transcribe.
+    """
+
+    def __init__(self, bar: LateProgress, *, deaf: bool) -> None:
         self._bar = bar
+        self._deaf = deaf
         self._last: Progress | None = None
         self._times: deque[tuple[float, int, float]] = deque()
         self.failures = 0
 
     def __call__(self, progress: Progress) -> None:
         self._last = progress
+        if self._deaf and progress.stage == "annotating":
+            self._deaf = False
+            with self._bar.paused():
+                complain(
+                    "note: nothing here turns speech into text, so where no words are given the voice alone is used; "
+                    'pip install "m3ser[asr]" adds a transcriber, --no-text leaves out this note.'
+                )
         for sentence in progress.failures:
             self.failures += 1
             if self.failures <= SHOWN:
@@ -177,12 +192,7 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def _report(found: Annotation, *, words: str | None, show: _Show, as_json: bool) -> None:
-    if words in ("auto", "transcribed") and found.transcriber is None:
-        complain(
-            "note: nothing here turns speech into text, so where no words are given the voice alone is used; "
-            'pip install "m3ser[asr]" adds a transcriber, --no-text leaves out this note.'
-        )
+def _report(found: Annotation, *, show: _Show, as_json: bool) -> None:
     if found.dropped:
         complain(
             f"note: {found.dropped:,} earlier answers are to recordings that are no longer listed, and left out of the "

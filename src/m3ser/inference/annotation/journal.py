@@ -32,23 +32,11 @@ class AnswerJournal(AbstractContextManager["AnswerJournal"]):
         self._path = path
         try:
             self._file: BinaryIO = path.open("ab")
-            self._reader: BinaryIO = path.open("rb")
-            self._end = self._whole_until()
+            self._end = _whole_until(path)
             self._file.truncate(self._end)
+            self._reader: BinaryIO = path.open("rb")
         except OSError as error:
             raise self._unwritable(error) from error
-
-    def _whole_until(self) -> int:
-        """Where the last whole line ends."""
-        place = self._reader.seek(0, os.SEEK_END)
-        while place:
-            begin = max(0, place - _BLOCK)
-            self._reader.seek(begin)
-            found = self._reader.read(place - begin).rfind(b"\n")
-            if found >= 0:
-                return begin + found + 1
-            place = begin
-        return 0
 
     def records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The place of each record, and the record; in the order in which they came.
@@ -122,3 +110,17 @@ class AnswerJournal(AbstractContextManager["AnswerJournal"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _whole_until(path: Path) -> int:
+    """Where the last whole line of a file ends."""
+    with path.open("rb") as file:
+        place = file.seek(0, os.SEEK_END)
+        while place:
+            begin = max(0, place - _BLOCK)
+            file.seek(begin)
+            found = file.read(place - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            place = begin
+    return 0

@@ -40,6 +40,7 @@ from m3ser.inference.annotation.workers import (
     answer_here,
     answer_in_processes,
     processes_for,
+    refuse_in_worker,
     split,
 )
 from m3ser.inference.catalogue import find_bundle
@@ -156,6 +157,7 @@ def annotate(
         M3serError: a worker could not begin.
     """
     begun = time.perf_counter()
+    refuse_in_worker()
     out = Path(out)
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]

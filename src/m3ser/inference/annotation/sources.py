@@ -57,13 +57,17 @@ class Item:
 
     def to_line(self) -> bytes:
         """The item as a line of JSON, in ASCII: names of files that are no UTF-8 reach us with lone surrogates."""
-        known = {name: value for name in _FIELDS if (value := getattr(self, name)) or value == 0}
+        known = {name: value for name in _FIELDS if (value := getattr(self, name))}
+        if self.audio == self.file:
+            known.pop("audio", None)
         return json.dumps(known).encode("ascii") + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Item:
-        """What :meth:`to_line` made a line of."""
-        return cls(**{"file": None, "audio": None, **json.loads(line)})
+        """What :meth:`to_line` made a line of; a start at 0 is none."""
+        known = json.loads(line)
+        file = known.pop("file", None)
+        return cls(file, known.pop("audio", file), **known)
 
 
 _FIELDS = tuple(one.name for one in fields(Item))

@@ -28,7 +28,16 @@ from m3ser.inference.recogniser import Recogniser
 from m3ser.inference.requests import Request
 from m3ser.text.asr import Transcriber
 
-__all__ = ["Answer", "Setup", "Task", "answer_here", "answer_in_processes"]
+__all__ = [
+    "Answer",
+    "Setup",
+    "Task",
+    "answer_here",
+    "answer_in_processes",
+    "processes_for",
+    "refuse_in_worker",
+    "split",
+]
 
 Task: TypeAlias = "list[tuple[int, Request]]"
 """A few items that go through the model together: keys and requests."""
@@ -68,6 +77,19 @@ class Setup:
         )
 
 
+def refuse_in_worker() -> None:
+    """Make sure that this is not a worker that is importing the program which has started it.
+
+    Raises:
+        UsageError: it is.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(
+            "annotate was called while a worker imported the program that started it; call it under "
+            '`if __name__ == "__main__":`, or with workers=1.'
+        )
+
+
 def answer_here(setup: Setup, tasks: Iterator[Task]) -> Answers:
     """Answer tasks in this process, in their order."""
     yield from _answers(setup.recogniser(), tasks)
@@ -95,14 +117,8 @@ def answer_in_processes(setup: Setup, tasks: Iterator[Task], *, workers: int) ->
     """Answer tasks in processes of their own, as the answers come.
 
     Raises:
-        UsageError: this process is itself one that is being started.
         M3serError: what a worker met with while it began.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UsageError(
-            "annotate was called while a worker imported the program that started it; call it under "
-            '`if __name__ == "__main__":`, or with workers=1.'
-        )
     yield from _Crew(setup, tasks, workers).answers()
 
 
