@@ -183,7 +183,7 @@ class _Show:
             return ""
         sound = progress.audio_seconds - times[0][2]
         left = (progress.total - progress.finished) * passed / files
-        return f"{files / passed:.1f} files/s, {sound / passed:.0f} s of sound/s, {_clock(left)} left"
+        return f"{files / passed:.3g} files/s, {sound / passed:.3g} s audio/s, {_clock(left)} left"
 
 
 def _clock(seconds: float) -> str:

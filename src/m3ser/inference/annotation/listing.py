@@ -48,6 +48,8 @@ class Listing:
 
     Attributes:
         further: the names of the further columns of all manifests, in the order in which they come up.
+        settled: how many rows are done or have failed.
+        failed: how many of them have failed.
 
     Raises:
         UsageError, DataError: what `items` raises; or the file cannot be written.
@@ -77,17 +79,25 @@ class Listing:
         # The same recording by way of two folders or patterns is listed once, rows of a manifest as they are there.
         self._counts = np.frombuffer(rows, dtype=np.uint8).astype(np.bool_)
         self._counts[first] = True
-        self._rows = np.bincount(self._of[self._counts], minlength=len(known))
+        self._rows = np.bincount(self._of[self._counts], minlength=len(known)).astype(np.int32)
+        # Kept along, and not counted each time: they are asked for after every few answers.
+        self._length = int(self._rows.sum())
+        self.settled = 0
+        self.failed = 0
 
     def __len__(self) -> int:
         """How many rows the result is to have, failures included."""
-        return int(self._rows.sum())
+        return self._length
 
     def settle(self, key: int, place: int, *, failed: bool) -> bool:
         """Note where the journal has the answer to the items of this key; False where there are none."""
         index = int(np.searchsorted(self._keys, np.uint64(key)))
         if index == len(self._keys) or int(self._keys[index]) != key:
             return False
+        rows = int(self._rows[index])
+        before = self._states[index]
+        self.settled += rows if before == _WAITING else 0
+        self.failed += rows * (int(failed) - int(before == _FAILED))
         self._places[index] = place
         self._states[index] = _FAILED if failed else _DONE
         return True
@@ -95,16 +105,8 @@ class Listing:
     def retry_failed(self) -> None:
         """What failed waits again."""
         self._states[self._states == _FAILED] = _WAITING
-
-    @property
-    def failed(self) -> int:
-        """How many rows have failed."""
-        return int(self._rows[self._states == _FAILED].sum())
-
-    @property
-    def settled(self) -> int:
-        """How many rows are done or have failed."""
-        return int(self._rows[self._states != _WAITING].sum())
+        self.settled -= self.failed
+        self.failed = 0
 
     @property
     def waiting(self) -> int:

@@ -25,7 +25,7 @@ FORMATS = (".parquet", ".csv", ".jsonl")
 _COLUMNS = ("file", "duration", "label")
 _COLUMNS_BEHIND = ("text", "text_source", "model")
 _SCORE = "p_"
-_ROW_GROUP = 4096  # rows of a Parquet file that are in memory together
+_ROW_GROUP = 1024  # rows of a Parquet file that are in memory together
 
 
 def check_format(out: Path) -> None:
