@@ -26,7 +26,7 @@ from typing import Any, Literal, TextIO
 from m3ser.corpora.corpus import Progress
 from m3ser.corpora.manifest_rows import COLUMNS, SPLITS, Fault, FaultSample, known_of, problems_of, utterance_of
 from m3ser.errors import DataError, UsageError
-from m3ser.files import appearing_whole
+from m3ser.files import PlainLineEnds, appearing_whole
 from m3ser.schema import Utterance
 
 __all__ = [
@@ -221,22 +221,12 @@ def _row(utterance: Utterance, place: _Place) -> dict[str, str | float]:
     return {name: value for name, value in (*values.items(), *utterance.extra.items()) if value not in (None, "")}
 
 
-class _PlainLineEnds:
-    """Ends rows with a newline alone. Told to do so itself, the writer would leave carriage returns in values bare."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> int:
-        return self._file.write(row.removesuffix("\r\n") + "\n")
-
-
 def _write_csv(file: TextIO, rows: Sequence[Mapping[str, str | float]], comment: str) -> None:
     used = dict.fromkeys(name for row in rows for name in row)
     columns = [name for name in COLUMNS if name in used or name in ("audio", "emotion")]
     columns += [name for name in used if name not in COLUMNS]
     file.writelines(f"# {line}\n" for line in comment.splitlines())
-    writer = csv.DictWriter(_PlainLineEnds(file), columns, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(PlainLineEnds(file), columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
 

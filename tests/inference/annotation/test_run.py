@@ -138,6 +138,17 @@ def test_other_settings_are_refused(
     assert len(answers_of(out)) == 2
 
 
+def test_what_answered_nothing_yet_binds_nobody(tell: Callable[..., Annotation], recordings: Recordings) -> None:
+    folder = recordings(2)
+
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tell(folder, progress=interrupt)
+    assert tell(folder, text="auto", transcriber=None).answered == 2
+
+
 def test_other_recordings_and_other_files_are_refused(
     tell: Callable[..., Annotation], recordings: Recordings, tmp_path: Path
 ) -> None:

@@ -353,13 +353,20 @@ def _claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterato
     except OSError as error:
         raise DataError(f"Folder '{folder}' cannot be made: {error.strerror or error}.") from error
     try:
-        if not overwrite:
+        if not overwrite and _holds_anything(folder / ANSWERS):
             _compare(out, folder / SETTINGS, settings)
         yield folder
     finally:
         lock.release()
         if made and not (folder / SETTINGS).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holds_anything(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from m3ser.errors import MissingExtraError, UsageError
-from m3ser.files import appearing_whole
+from m3ser.files import PlainLineEnds, appearing_whole
 from m3ser.inference.annotation.sources import Item
 
 __all__ = ["FORMATS", "check_format", "failures_path", "write_failures", "write_results"]
@@ -111,23 +111,13 @@ def _cell(value: Any) -> Any:
 # CSV
 
 
-class _PlainLineEnds:
-    """Ends rows with a newline alone. Told to do so itself, the writer would leave carriage returns in values bare."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> int:
-        return self._file.write(row.removesuffix("\r\n") + "\n")
-
-
 def _text(path: Path) -> TextIO:
     # Names of files that are not UTF-8 reach us with lone surrogates, and leave as the bytes that they were.
     return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def _write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    writer = csv.writer(_PlainLineEnds(file), lineterminator="\r\n")
+    writer = csv.writer(PlainLineEnds(file), lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
 
