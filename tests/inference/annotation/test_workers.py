@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
-from m3ser.inference.annotation import annotate
+from m3ser.errors import M3serError
+from m3ser.inference.annotation import annotate, workers
 from m3ser.inference.annotation.workers import processes_for, split
 
 LISTENERS = '''
@@ -66,6 +68,19 @@ def test_what_ends_a_worker_fails_alone(
     assert silent == ["003.wav", "010.wav"]
     # What was asked again may also warn again.
     assert {name for name in silent for m in caplog.messages if name in m and "Nothing was heard." in m} == {*silent}
+
+
+@pytest.mark.slow
+def test_workers_that_all_end_are_not_taken_for_bad_recordings(
+    tiny_folder: Path, tmp_path: Path, sound: Any, fatal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_LOST_IN_A_ROW", 3)
+    (tmp_path / "calls").mkdir()
+    for number in range(20):
+        soundfile.write(tmp_path / "calls" / f"{number}.wav", sound(0.5, seed=number), 16000)
+    with pytest.raises(M3serError, match=r"One worker after the other ended \(by signal SIGKILL\)"):
+        annotate(tmp_path / "calls", tmp_path / "out.jsonl", model=tiny_folder, transcriber=fatal, workers=2)
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_a_program_that_is_imported_by_its_workers_is_told_how_to_guard_itself(

@@ -48,6 +48,7 @@ Answer: TypeAlias = dict[str, Any]
 Answers: TypeAlias = Generator[list[Answer], None, None]
 
 _AHEAD = 3  # tasks a worker has: one in the model, one being decoded, one in the pipe
+_LOST_IN_A_ROW = 20  # workers that end without any answer in between, before it is not the recordings' fault
 _GOODBYE = 10.0  # seconds that a worker is given to end
 
 
@@ -168,6 +169,7 @@ class _Crew:
         self._size = size
         self._again: deque[Task] = deque()
         self._workers: list[_Worker] = []
+        self._lost_in_a_row = 0
 
     def answers(self) -> Answers:
         try:
@@ -211,6 +213,7 @@ class _Crew:
         elif kind == "warning":
             logging.getLogger("m3ser.inference").warning("%s", content)
         else:
+            self._lost_in_a_row = 0
             worker.asked.popleft()
             self._supply(worker)
             yield content
@@ -224,6 +227,9 @@ class _Crew:
         worker.end()
         if not worker.began:
             raise M3serError(f"A worker ended while it began ({how}); fewer workers take less memory.")
+        self._lost_in_a_row += 1
+        if self._lost_in_a_row == _LOST_IN_A_ROW:
+            raise M3serError(f"One worker after the other ended ({how}); fewer workers take less memory.")
         if len(had) == 1:
             yield [{"key": had[0][0], "error": f"The worker that had this alone ended ({how})."}]
         else:
