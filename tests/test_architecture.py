@@ -27,7 +27,7 @@ BELOW = {
     "encoders": COMMON | {"audio", "text"},
     "models": COMMON | {"encoders"},
     "training": COMMON | {"audio", "text", "corpora", "evaluation", "encoders", "models"},
-    "inference": COMMON | {"audio", "text"},
+    "inference": COMMON | {"audio", "text", "corpora"},
     "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference"},
 }
 """What each room stands on. `models` reaches the command line by its torch-free list of systems alone."""

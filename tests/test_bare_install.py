@@ -20,6 +20,7 @@ EXTRAS = [
     "onnx",
     "onnxscript",
     "pandas",
+    "pyarrow",
     "safetensors",
     "scipy",
     "sklearn",
@@ -67,6 +68,19 @@ def test_uses_the_voice_alone_and_says_what_to_install(demo_clip: Path) -> None:
     assert json.loads(found.stdout)["text_source"] == "none"
     assert found.stderr.count("\n") == 1
     assert 'pip install "m3ser[asr]"' in found.stderr
+
+
+def test_annotates_into_csv_and_says_what_parquet_needs(demo_clip: Path, tmp_path: Path) -> None:
+    found = m3ser("annotate", str(demo_clip), "--out", str(tmp_path / "out.csv"), "--no-text")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").count("\n") == 2
+    found = m3ser("annotate", str(demo_clip), "--out", str(tmp_path / "words.csv"))
+    assert found.returncode == 0
+    assert found.stderr.startswith("m3ser: note: nothing here turns speech into text")
+    found = m3ser("annotate", str(demo_clip), "--out", str(tmp_path / "out.parquet"))
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert 'pip install "m3ser[parquet]"' in found.stderr
 
 
 def test_says_what_training_needs(repository: Path, tmp_path: Path) -> None:

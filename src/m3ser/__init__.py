@@ -17,6 +17,7 @@ from m3ser.errors import M3serError
 
 if TYPE_CHECKING:
     from m3ser.inference import TRANSCRIBE, Recogniser, Request, list_bundles, load
+    from m3ser.inference.annotation import annotate
     from m3ser.schema import EMOTIONS, IEMOCAP4, EmotionScheme, Prediction, Segment, Utterance
 
 __version__ = "0.1.0"
@@ -33,11 +34,13 @@ __all__ = [
     "Segment",
     "Utterance",
     "__version__",
+    "annotate",
     "list_bundles",
     "load",
 ]
 
 _HOMES = {
+    "annotate": "m3ser.inference.annotation",
     **dict.fromkeys(("TRANSCRIBE", "Recogniser", "Request", "list_bundles", "load"), "m3ser.inference"),
     **dict.fromkeys(("EMOTIONS", "IEMOCAP4", "EmotionScheme", "Prediction", "Segment", "Utterance"), "m3ser.schema"),
 }

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from m3ser.errors import DataError
 
-__all__ = ["Journal", "appearing_whole", "write_whole"]
+__all__ = ["Journal", "PlainLineEnds", "appearing_whole", "write_whole"]
 
 
 @contextmanager
@@ -49,6 +49,20 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes, what: str = 
     with appearing_whole(path, what) as draft:
         draft.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     return Path(path)
+
+
+class PlainLineEnds:
+    r"""A file for :mod:`csv` to write to, with ``lineterminator="\r\n"``: rows end with a newline alone.
+
+    Told to do so itself, the writer would leave carriage returns in values bare.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        """Write one row."""
+        return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 class Journal(AbstractContextManager["Journal"]):

@@ -92,3 +92,18 @@ def test_work_that_shows_itself_has_no_second_bar(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.05)
         bars.advance()
     assert terminal.getvalue() == ""
+
+
+def test_stages_and_notes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("listing", 0) as bars:
+        bars.update(3000, None)
+        deadline = time.monotonic() + 10
+        while "3000/?" not in terminal.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "3000/?" in terminal.getvalue()
+        bars.update(40, 4481, what="annotating", note="0:59 left")
+    assert "annotating" in terminal.getvalue()
+    assert "40/4481" in terminal.getvalue()
+    assert "0:59 left" in terminal.getvalue()

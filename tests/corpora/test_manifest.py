@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from m3ser.corpora import COLUMNS, SPLITS, manifest_faults, read_manifest, stream_manifest, write_manifest
+from m3ser.corpora import COLUMNS, SPLITS, manifest_faults, read_manifest, stream_manifest, stream_rows, write_manifest
 from m3ser.errors import DataError, UsageError
 from m3ser.schema import EMOTIONS, Utterance
 
@@ -249,6 +249,20 @@ def test_streaming_gives_what_is_right_before_it_raises_what_is_wrong(tmp_path: 
     assert [next(stream).text, next(stream).text] == ["one", "three"]
     with pytest.raises(DataError, match="line 3: emotion is 'joyful'"):
         next(stream)
+
+
+def test_rows_as_they_stand_need_no_emotion(tmp_path: Path) -> None:
+    path = tmp_path / "calls.csv"
+    path.write_text("# a comment\nid,audio,start,emotion,split\n1,none.wav,0.5,joyous,mine\n2,,,,\n3,b.wav,-1,,\n")
+    stream = stream_rows(path)
+    assert next(stream) == {"id": "1", "audio": "none.wav", "start": "0.5", "emotion": "joyous", "split": "mine"}
+    with pytest.raises(DataError, match=r"(?s)2 faults:.*line 4: neither audio nor text.*line 5: start is -1 s"):
+        next(stream)
+    path.write_text("id,emotion\n1,sad\n")
+    with pytest.raises(DataError, match=r"line 1: columns id, emotion; expected at least audio or text"):
+        list(stream_rows(path))
+    with pytest.raises(UsageError, match=r"ends in '\.txt'"):
+        list(stream_rows(tmp_path / "calls.txt"))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -164,3 +164,39 @@ class TestStreamingThrough:
 
         with pytest.raises(KeyError, match="the caller's own"):
             recogniser.predict_batch(items(), on_error="return")
+
+
+class TestChunks:
+    def test_chunks_go_through_the_model_as_they_were_cut(
+        self, recogniser: Recogniser, sound: Sound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        together: list[int] = []
+        answer = recogniser._model.predict
+        monkeypatch.setattr(recogniser._model, "predict", lambda many: (together.append(len(many)), answer(many))[1])
+        requests = [Request(sound(0.3 + i / 10, i), text=None, sample_rate=16000) for i in range(9)]
+        requests[4] = Request(b"junk", text=None)
+        found = list(recogniser.predict_chunks([requests[:2], requests[2:3], [], requests[3:]]))
+        assert together == [2, 1, 5]
+        assert [len(results) for results in found] == [2, 1, 6]
+        flat = [result for results in found for result in results]
+        assert isinstance(flat[4], AudioReadError)
+        for result, request in zip(flat, requests, strict=True):
+            if isinstance(result, Prediction):
+                alone = recogniser.predict(request.audio, text=None, sample_rate=16000)
+                np.testing.assert_allclose(list(result.scores.values()), list(alone.scores.values()), atol=1e-5)
+
+    def test_the_next_chunk_is_asked_for_before_the_last_is_answered(
+        self, recogniser: Recogniser, sound: Sound
+    ) -> None:
+        order: list[str] = []
+
+        def chunks() -> Iterator[list[Request]]:
+            for number in range(3):
+                order.append(f"ask {number}")
+                yield [Request(sound(0.3, number), text=None, sample_rate=16000)]
+                if number == 1:
+                    yield []
+
+        for number, _ in enumerate(recogniser.predict_chunks(chunks())):
+            order.append(f"have {number}")
+        assert order == ["ask 0", "ask 1", "have 0", "have 1", "ask 2", "have 2"]

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from m3ser import __version__
+from m3ser.cli.annotate import annotate
 from m3ser.cli.compare import compare
 from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
@@ -96,6 +97,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 bad use.",
 )
 app.command()(predict)
+app.command()(annotate)
 app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")

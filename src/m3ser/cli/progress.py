@@ -54,10 +54,21 @@ class LateProgress(AbstractContextManager["LateProgress"]):
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
 
-    def update(self, finished: int, total: int) -> None:
-        """So many items are finished, of so many: for work whose extent shows only once it is under way."""
+    def update(self, finished: int, total: int | None, *, what: str | None = None, note: str | None = None) -> None:
+        """So many items are finished, of so many: for work whose extent shows only once it is under way.
+
+        Args:
+            finished: how many are.
+            total: of how many; None: that is not known yet.
+            what: what is being done now; None: as before.
+            note: what stands behind the bar; None: as before.
+        """
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=finished, total=total)
+            task = self._bar.task_ids[0]
+            self._bar.update(task, completed=finished, total=total, description=what)
+            self._bar.tasks[0].total = total  # None, to update, means that it stays as it was
+            if note is not None:
+                self._bar.update(task, note=note)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -105,11 +116,12 @@ def _make_bar(what: str, total: int, unit: str | None) -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         *([] if unit is None else [Rate()]),
+        TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
         transient=True,
         # Results go to stdout as they come; rich would lead them to stderr.
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    bar.add_task(what, total=total)
+    bar.add_task(what, total=total, note="")
     return bar

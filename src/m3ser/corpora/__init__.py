@@ -28,6 +28,7 @@ from m3ser.corpora.manifest import (
     manifest_faults,
     read_manifest,
     stream_manifest,
+    stream_rows,
     write_manifest,
 )
 from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
@@ -93,6 +94,7 @@ __all__ = [
     "statistics_page",
     "statistics_png",
     "stream_manifest",
+    "stream_rows",
     "summarise",
     "supported_protocols",
     "transcribe",

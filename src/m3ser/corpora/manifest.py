@@ -18,6 +18,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -25,7 +26,7 @@ from typing import Any, Literal, TextIO
 from m3ser.corpora.corpus import Progress
 from m3ser.corpora.manifest_rows import COLUMNS, SPLITS, Fault, FaultSample, known_of, problems_of, utterance_of
 from m3ser.errors import DataError, UsageError
-from m3ser.files import appearing_whole
+from m3ser.files import PlainLineEnds, appearing_whole
 from m3ser.schema import Utterance
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "manifest_faults",
     "read_manifest",
     "stream_manifest",
+    "stream_rows",
     "write_manifest",
 ]
 
@@ -90,6 +92,19 @@ def stream_manifest(path: str | os.PathLike[str], *, check_audio: bool = True) -
     return _without_faults(Path(path), check_audio, [])
 
 
+def stream_rows(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a manifest as they stand, labelled or not, in memory that does not grow with their number.
+
+    Of each row, the fields that have a value are yielded by their names. Only ``audio``, ``text``, ``start`` and
+    ``end`` are looked at, of which the numbers may come as strings; ``audio`` is neither joined to the manifest's
+    folder nor looked for. Faulty rows are passed over while reading and raised together at the end.
+
+    Raises:
+        UsageError, DataError: as :func:`read_manifest`.
+    """
+    return _right_rows(Path(path), [], check_audio=False, labelled=False)
+
+
 def manifest_faults(
     path: str | os.PathLike[str], *, check_audio: bool = True, progress: Progress | None = None
 ) -> Iterator[Fault]:
@@ -111,7 +126,7 @@ def manifest_faults(
     path = Path(path)
     folder = str(path.parent)
     seen: set[int] = set()
-    for line, record in _rows(path, [], progress):
+    for line, record in _rows(path, [], progress, labelled=True):
         if isinstance(record, str):
             yield Fault(line, record, "rows")
             continue
@@ -206,22 +221,12 @@ def _row(utterance: Utterance, place: _Place) -> dict[str, str | float]:
     return {name: value for name, value in (*values.items(), *utterance.extra.items()) if value not in (None, "")}
 
 
-class _PlainLineEnds:
-    """Ends rows with a newline alone. Told to do so itself, the writer would leave carriage returns in values bare."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> int:
-        return self._file.write(row.removesuffix("\r\n") + "\n")
-
-
 def _write_csv(file: TextIO, rows: Sequence[Mapping[str, str | float]], comment: str) -> None:
     used = dict.fromkeys(name for row in rows for name in row)
     columns = [name for name in COLUMNS if name in used or name in ("audio", "emotion")]
     columns += [name for name in used if name not in COLUMNS]
     file.writelines(f"# {line}\n" for line in comment.splitlines())
-    writer = csv.DictWriter(_PlainLineEnds(file), columns, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(PlainLineEnds(file), columns, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
 
@@ -236,17 +241,22 @@ def _write_jsonl(file: TextIO, rows: Iterable[Mapping[str, str | float]], commen
 
 
 def _without_faults(path: Path, check_audio: bool, comment: list[str]) -> Iterator[Utterance]:
+    for known in _right_rows(path, comment, check_audio=check_audio, labelled=True):
+        yield utterance_of(known, path.parent)
+
+
+def _right_rows(path: Path, comment: list[str], *, check_audio: bool, labelled: bool) -> Iterator[dict[str, Any]]:
     folder = str(path.parent)
     sample = FaultSample(_SHOWN)
     faults: list[Fault] = []
-    for line, record in _rows(path, comment, None):
+    for line, record in _rows(path, comment, None, labelled=labelled):
         if isinstance(record, str):
             found = [Fault(line, record, "rows")]
         else:
             known = known_of(record)
-            problems = problems_of(known, folder, check_audio=check_audio)
+            problems = problems_of(known, folder, check_audio=check_audio, labelled=labelled)
             if not problems:
-                yield utterance_of(known, path.parent)
+                yield known
             found = [Fault(line, problem, kind) for kind, problem in problems]
         faults += [fault for fault in found if sample.takes(fault)]
     total = sample.counts.total()
@@ -255,9 +265,11 @@ def _without_faults(path: Path, check_audio: bool, comment: list[str]) -> Iterat
         raise DataError("\n  ".join([f"Manifest '{path}' has {count}:", *map(str, faults), *sample.rest()]))
 
 
-def _rows(path: Path, comment: list[str], progress: Progress | None) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _rows(
+    path: Path, comment: list[str], progress: Progress | None, *, labelled: bool
+) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Line numbers with a row, or with what is wrong with it; comment lines go into `comment` before the first row."""
-    records = _csv_records if _form(path) == "csv" else _jsonl_records
+    records = partial(_csv_records, labelled=labelled) if _form(path) == "csv" else _jsonl_records
     try:
         # Bytes that are not UTF-8 become lone surrogates, which are found, and named with their line, further on.
         with (
@@ -273,7 +285,7 @@ def _rows(path: Path, comment: list[str], progress: Progress | None) -> Iterator
         raise DataError(f"Manifest '{path}' cannot be read: {error.strerror}.") from None
 
 
-def _csv_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _csv_records(file: TextIO, comment: list[str], *, labelled: bool) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Line numbers with a row, or with what is wrong with the line as such."""
     above = 0
     while (first := file.readline()).startswith("#"):
@@ -294,7 +306,7 @@ def _csv_records(file: TextIO, comment: list[str]) -> Iterator[tuple[int, dict[s
             continue
         if header is None:
             header = [name.strip() for name in cells]
-            problem = _header_problem(header)
+            problem = _header_problem(header, labelled=labelled)
             if problem:
                 yield line, problem
                 return
@@ -311,12 +323,13 @@ def _before(first: str, rest: Iterable[str]) -> Iterator[str]:
     yield from rest
 
 
-def _header_problem(header: Sequence[str]) -> str | None:
+def _header_problem(header: Sequence[str], *, labelled: bool) -> str | None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         return f"columns {', '.join(map(repr, twice))} are there more than once"
-    if "emotion" not in header or not {"audio", "text"} & set(header):
-        return f"columns {', '.join(header)}; expected at least emotion, and audio or text"
+    if (labelled and "emotion" not in header) or not {"audio", "text"} & set(header):
+        needed = "emotion, and audio or text" if labelled else "audio or text"
+        return f"columns {', '.join(header)}; expected at least {needed}"
     return None
 
 

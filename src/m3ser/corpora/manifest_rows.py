@@ -84,14 +84,19 @@ def known_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None and value != ""}
 
 
-def problems_of(known: Mapping[str, Any], folder: str, *, check_audio: bool) -> list[tuple[str, str]]:
+def problems_of(
+    known: Mapping[str, Any], folder: str, *, check_audio: bool, labelled: bool = True
+) -> list[tuple[str, str]]:
     """What is wrong with a row: kinds (see :class:`Fault`) and problems; none where it is right.
 
     Args:
         known: its fields.
         folder: where ``audio`` is to be found from.
         check_audio: look whether it is there.
+        labelled: False where only ``audio``, ``text``, ``start`` and ``end`` are looked at.
     """
+    if not labelled:
+        known = {name: known[name] for name in ("audio", "text", "start", "end") if name in known}
     problems: list[tuple[str, str]] = []
     for name, value in known.items():
         if isinstance(value, str):
@@ -100,7 +105,7 @@ def problems_of(known: Mapping[str, Any], folder: str, *, check_audio: bool) -> 
         elif name in _WORDS:
             problems.append((name, f"{name} is {json.dumps(value)}; expected a string"))
     if not problems:
-        _check_values(known, problems)
+        _check_values(known, problems, labelled)
         audio = known.get("audio")
         if check_audio and audio is not None and not os.path.isfile(os.path.join(folder, audio)):  # noqa: PTH113, PTH118
             problems.append(("audio", f"audio '{audio}' is not there"))
@@ -121,7 +126,7 @@ def utterance_of(known: Mapping[str, Any], folder: Path) -> Utterance:
     return Utterance(**fields)
 
 
-def _check_values(known: Mapping[str, Any], problems: list[tuple[str, str]]) -> None:
+def _check_values(known: Mapping[str, Any], problems: list[tuple[str, str]], labelled: bool) -> None:
     numbers = {name: _number(name, known[name], problems) for name in _NUMBERS if name in known}
     start, end = numbers.get("start"), numbers.get("end")
     if start is not None and start < 0:
@@ -129,7 +134,7 @@ def _check_values(known: Mapping[str, Any], problems: list[tuple[str, str]]) -> 
     if end is not None and end <= (start or 0.0):
         problems.append(("end", f"end is {end:g} s; expected more than start, {start or 0.0:g} s"))
     emotion, split, language = known.get("emotion"), known.get("split"), known.get("language")
-    if emotion not in EMOTIONS:
+    if labelled and emotion not in EMOTIONS:
         problems.append(("emotion", f"emotion is {_quoted(emotion)}; expected one of {', '.join(EMOTIONS)}"))
     if split is not None and split not in SPLITS:
         problems.append(("split", f"split is {_quoted(split)}; expected one of {', '.join(SPLITS)}"))

@@ -21,6 +21,7 @@ from m3ser.errors import AudioError, DataError
 from m3ser.schema import Utterance
 
 __all__ = [
+    "EXTENSIONS",
     "Clip",
     "Recordings",
     "audio_files",
@@ -33,12 +34,14 @@ __all__ = [
     "read_recordings",
 ]
 
-# In order of preference: where the same clip is there in two formats, the earlier one is the less processed.
-_EXTENSIONS = (
+EXTENSIONS = (
     *("wav", "flac", "w64", "aif", "aiff", "au", "sph"),
     *("opus", "ogg", "mp3", "m4a", "aac", "wma", "webm", "mp4"),
 )
-_PREFERENCE = {extension: place for place, extension in enumerate(_EXTENSIONS)}
+"""What recordings' names end in. In order of preference: where the same clip is there in two formats, the earlier one
+is the less processed."""
+
+_PREFERENCE = {extension: place for place, extension in enumerate(EXTENSIONS)}
 _LFS_POINTER = b"version https://git-lfs"
 _LFS_POINTER_LIMIT = 1024  # bytes; by its specification a pointer is smaller
 

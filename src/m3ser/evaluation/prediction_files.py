@@ -25,7 +25,7 @@ import numpy as np
 from m3ser.errors import DataError, UsageError
 from m3ser.evaluation.checks import probable
 from m3ser.evaluation.predictions import COLUMNS, PROBABILITY, PredictionTable, identity, joined, listed, repeated
-from m3ser.files import appearing_whole
+from m3ser.files import PlainLineEnds, appearing_whole
 
 __all__ = ["read_predictions", "write_predictions"]
 
@@ -69,20 +69,10 @@ def write_predictions(path: str | os.PathLike[str], table: PredictionTable, comm
     return path
 
 
-class _PlainLineEnds:
-    """Ends rows with a newline alone. Told to do so itself, the writer would leave carriage returns in values bare."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def write(self, row: str) -> int:
-        return self._file.write(row.removesuffix("\r\n") + "\n")
-
-
 def _write_rows(file: TextIO, table: PredictionTable, comment: str) -> None:
     if comment:
         file.write(f"# {comment}\n")
-    writer = csv.writer(_PlainLineEnds(file), lineterminator="\r\n")
+    writer = csv.writer(PlainLineEnds(file), lineterminator="\r\n")
     writer.writerow([*COLUMNS, *(f"{PROBABILITY}{label}" for label in table.labels), *table.extra])
     labels = np.array(table.labels, dtype=object)
     writer.writerows(

@@ -198,6 +198,33 @@ class Recogniser:
             raise UsageError(f"on_error is '{on_error}'; it must be 'raise' or 'return'.")
         return self._each(iter(items), on_error=on_error)
 
+    def predict_chunks(
+        self, chunks: Iterable[Sequence[Request | AudioSource]]
+    ) -> Iterator[list[Prediction | M3serError]]:
+        """Recognise chunk after chunk: what goes through the model together is the caller's choice.
+
+        While the model works on a chunk, one further thread reads and transcribes the next one.
+
+        Args:
+            chunks: a few items each. An empty chunk says that there is nothing more for the moment: what was read ahead
+                is then answered before the next chunk is asked for.
+
+        Yields:
+            For each chunk that is not empty, a list with the prediction, or the failure, of each of its items.
+        """
+        pool = ThreadPoolExecutor(1, thread_name_prefix="m3ser-decode")
+        try:
+            ahead: deque[list[Future[Prepared]]] = deque()
+            for chunk in chunks:
+                if chunk:
+                    ahead.append([pool.submit(self._prepare, item) for item in chunk])
+                if ahead and (len(ahead) > 1 or not chunk):
+                    yield self._settle([_outcome(future) for future in ahead.popleft()])
+            while ahead:
+                yield self._settle([_outcome(future) for future in ahead.popleft()])
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")
         try:

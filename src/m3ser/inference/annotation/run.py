@@ -1,0 +1,398 @@
+"""From recordings to a table of their emotions, and on from wherever it was interrupted.
+
+Beside the table, ``results.parquet.journal/`` keeps what is known:
+
+====================  ================================================================================================
+``settings.json``     what the answers depend on: model, words, versions
+``list.jsonl``        everything that is to be annotated, in order; written anew each time
+``answers.jsonl``     a prediction, or why there is none, for each recording, as they come
+====================  ================================================================================================
+
+It stays when the table is written: annotating again answers what is new and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+
+from m3ser import __version__
+from m3ser.bundle import MANIFEST_NAME
+from m3ser.errors import DataError, UsageError
+from m3ser.files import write_whole
+from m3ser.inference.annotation.journal import AnswerJournal
+from m3ser.inference.annotation.listing import Listing, Words
+from m3ser.inference.annotation.sources import Item, find_items, has_manifest
+from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
+from m3ser.inference.annotation.workers import (
+    Answer,
+    Setup,
+    answer_here,
+    answer_in_processes,
+    processes_for,
+    refuse_in_worker,
+    split,
+)
+from m3ser.inference.catalogue import find_bundle
+from m3ser.inference.graphs import SessionSettings
+from m3ser.inference.recogniser import MAX_SECONDS
+from m3ser.inference.requests import TRANSCRIBE, Request
+from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
+
+__all__ = ["Annotation", "Progress", "annotate"]
+
+SETTINGS, LIST, ANSWERS, LOCK = "settings.json", "list.jsonl", "answers.jsonl", "lock"
+
+_CHUNK = 8
+"""Items that go through the model together; how they are cut does not depend on the number of workers."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What an annotation came to.
+
+    Attributes:
+        out: the table.
+        failures: the table of what failed; None: nothing did.
+        done: rows of the table.
+        failed: rows of the table of failures.
+        answered: how many were answered or failed in this call; the rest was known before.
+        seconds: how long this call took, in seconds.
+        audio_seconds: of the recordings that it answered, in seconds.
+        dropped: answers in the journal to what is no longer listed.
+        transcriber: what transcribed; None: nothing did, or could.
+    """
+
+    out: Path
+    failures: Path | None
+    done: int
+    failed: int
+    answered: int
+    seconds: float
+    audio_seconds: float
+    dropped: int
+    transcriber: str | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an annotation is.
+
+    Attributes:
+        stage: "listing", "annotating" or "writing".
+        finished: rows that are listed, answered or (not told one by one) written.
+        total: rows there are; 0 while they are being listed.
+        audio_seconds: of sound that was answered in this call.
+        failures: what has failed since the last time, a sentence each.
+    """
+
+    stage: Literal["listing", "annotating", "writing"]
+    finished: int
+    total: int
+    audio_seconds: float = 0.0
+    failures: tuple[str, ...] = ()
+
+
+def annotate(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] = "starter",
+    text: Words = "auto",
+    transcriber: Transcriber | str | None = "auto",
+    workers: int | None = None,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    max_seconds: float = MAX_SECONDS,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Annotation:
+    """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
+
+    >>> import m3ser
+    >>> if __name__ == "__main__":  # as for all programs that start further processes
+    ...     found = m3ser.annotate("calls/", "emotions.parquet")  # doctest: +SKIP
+    ...     print(found.done, found.failed)  # doctest: +SKIP
+    9998 2
+
+    Killed or interrupted, the same call goes on where it was; called again later, it answers what is new in ``calls/``.
+    Answers are what :meth:`m3ser.Recogniser.predict` gives, within 1e-5, in the order of the sources, whatever the
+    number of workers. They are known again by the place of the recording, the stretch of it, and the given words; a
+    recording that was replaced by another one of the same name is not noticed.
+
+    The table has the columns file, duration (seconds), label, ``p_...`` for each class, text, text_source and model;
+    in JSON Lines a row is what ``m3ser predict --json`` prints. A manifest's other columns are carried along (in
+    JSON Lines as ``manifest``). What failed is in a table beside it, ``emotions.failed.csv``, with the reason.
+
+    Args:
+        sources: folders, manifests (columns ``audio`` or ``text``, and where wanted ``start`` and ``end`` in seconds),
+            patterns ("calls/**/*.wav") and recordings; see :mod:`m3ser.inference.annotation.sources`.
+        out: the table, ``.parquet`` (extra ``parquet``), ``.csv`` or ``.jsonl``, in a folder that is there.
+        model: see :func:`m3ser.load`.
+        text: where words come from. "auto": a manifest's where it has them, else transcribed; "given": a manifest's
+            alone; "transcribed": all transcribed; None: the voice alone.
+        transcriber: see :func:`m3ser.load`; one of your own has to be picklable for several workers.
+        workers: processes, of one thread each. None: one per core, as far as there is enough to do; 1: this process.
+        providers: see :func:`m3ser.load`.
+        max_seconds: see :func:`m3ser.load`.
+        overwrite: begin anew, whatever `out` and its journal hold.
+        retry_failed: try again what failed before.
+        progress: told how far it is.
+
+    Raises:
+        UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
+            of an annotation.
+        DataError: a source holds nothing or has faults, or something cannot be written. What was answered is kept.
+        BundleError, MissingExtraError: see :func:`m3ser.load`; Parquet needs the extra ``parquet``.
+        M3serError: a worker could not begin.
+    """
+    begun = time.perf_counter()
+    refuse_in_worker()
+    out = Path(out)
+    named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    paths = [os.fspath(source) for source in named]
+    _check(paths, out, text=text, workers=workers, max_seconds=max_seconds)
+    listener = _transcriber(transcriber, text)
+    bundle = find_bundle(model)
+    setup = Setup(bundle, SessionSettings(providers=tuple(providers)).providers, listener, max_seconds)
+    heard_by = listener if listener is None or isinstance(listener, str) else listener.name
+    settings: dict[str, Any] = {
+        "m3ser": __version__,
+        "model": bundle.manifest.full_name,
+        "bundle": hashlib.sha256((bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest(),
+        "text": text,
+        "transcriber": heard_by,
+        "providers": list(providers),
+        "max_seconds": max_seconds,
+    }
+    tell = progress or (lambda _: None)
+    with _claimed(out, settings, overwrite=overwrite) as folder:
+        listing = Listing(
+            folder / LIST, find_items(paths), words=text, progress=lambda count: tell(Progress("listing", count, 0))
+        )
+        _begin(folder, settings, overwrite=overwrite)
+        with AnswerJournal(folder / ANSWERS) as journal:
+            work = _Work(listing, journal, setup, text, tell)
+            dropped = work.recall(out)
+            if retry_failed:
+                listing.retry_failed()
+            work.answer(workers)
+            tell(Progress("writing", listing.settled, len(listing), work.audio_seconds))
+            failures = work.write(out)
+    return Annotation(
+        out=out,
+        failures=failures,
+        done=len(listing) - listing.failed,
+        failed=listing.failed,
+        answered=work.answered,
+        seconds=time.perf_counter() - begun,
+        audio_seconds=work.audio_seconds,
+        dropped=dropped,
+        transcriber=heard_by,
+    )
+
+
+class _Work:
+    """One call's way from a list to a table."""
+
+    def __init__(
+        self, listing: Listing, journal: AnswerJournal, setup: Setup, words: Words, tell: Callable[[Progress], None]
+    ) -> None:
+        self._listing = listing
+        self._journal = journal
+        self._setup = setup
+        self._words = words
+        self._tell = tell
+        self.answered = 0
+        self.audio_seconds = 0.0
+
+    def recall(self, out: Path) -> int:
+        """Take up what the journal knows; how much of it is no longer asked for.
+
+        Raises:
+            UsageError: all of it.
+        """
+        found = strange = 0
+        for place, record in self._journal.records():
+            if self._listing.settle(record["key"], place, failed="error" in record):
+                found += 1
+            else:
+                strange += 1
+        if strange and not found:
+            raise UsageError(
+                f"'{out}' was begun with other recordings, none of which is among these; name another file, or begin "
+                "anew with --overwrite."
+            )
+        return strange
+
+    def answer(self, workers: int | None) -> None:
+        """Answer everything that waits."""
+        self._say(())
+        waiting = self._listing.waiting
+        if not waiting:
+            return
+        count = processes_for(waiting, workers, _CHUNK)
+        tasks = split(self._requests(), _CHUNK)
+        answers = (
+            answer_here(self._setup, tasks) if count == 1 else answer_in_processes(self._setup, tasks, workers=count)
+        )
+        with closing(answers):
+            for some in answers:
+                self._keep(some)
+
+    def _requests(self) -> Iterator[tuple[int, Request]]:
+        for key, item in self._listing.pending():
+            request = _request(item, self._words)
+            if isinstance(request, str):
+                self._keep([{"key": key, "error": request}])
+            else:
+                yield key, request
+
+    def _keep(self, answers: Sequence[Answer]) -> None:
+        for answer, place in zip(answers, self._journal.append(answers), strict=True):
+            self._listing.settle(answer["key"], place, failed="error" in answer)
+            self.answered += 1
+            if "result" in answer:
+                self.audio_seconds += answer["result"]["duration"] or 0.0
+        self._say(tuple(answer["error"] for answer in answers if "error" in answer))
+
+    def _say(self, failures: tuple[str, ...]) -> None:
+        self._tell(Progress("annotating", self._listing.settled, len(self._listing), self.audio_seconds, failures))
+
+    def write(self, out: Path) -> Path | None:
+        """Write both tables; where the one of failures is."""
+        listing, read = self._listing, self._journal.read
+        failures = failures_path(out)
+        if listing.failed:
+            failed = ((item, read(place)["error"]) for item, place in listing.settled_items(failed=True))
+            write_failures(failures, failed, further=listing.further)
+        results = ((item, read(place)["result"]) for item, place in listing.settled_items(failed=False))
+        write_results(out, results, labels=self._setup.bundle.manifest.labels, further=listing.further)
+        if listing.failed:
+            return failures
+        with suppress(OSError):  # what failed in an earlier call
+            failures.unlink()
+        return None
+
+
+def _request(item: Item, words: Words) -> Request | str:
+    """What the model is asked, or why it cannot be."""
+    if item.problem is not None:
+        return item.problem
+    text: Any = None
+    if words in ("auto", "given"):
+        text = item.text
+    if text is None and words in ("auto", "transcribed"):
+        text = TRANSCRIBE
+    if item.audio is None and not isinstance(text, str):
+        return "A row of text alone, whose words are not to be used; expected a recording."
+    return Request(item.audio, text=text, start=item.start, end=item.end)
+
+
+def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float) -> None:
+    check_format(out)
+    if not out.parent.is_dir():
+        raise UsageError(f"'{out}' cannot be written: there is no folder '{out.parent}'.")
+    if out.is_dir():
+        raise UsageError(f"'{out}' is a folder; expected the name of a file.")
+    if not paths:
+        raise UsageError("Nothing to annotate: name folders, manifests, patterns or recordings.")
+    if text not in (None, "auto", "given", "transcribed"):
+        raise UsageError(f"There are no words of the kind '{text}'; known are auto, given, transcribed and None.")
+    if text == "given" and not has_manifest(paths):
+        raise UsageError("Given words stand in a manifest, and none was named.")
+    if workers is not None and workers < 1:
+        raise UsageError(f"workers is {workers}; it must be 1 or more, or None for one per core.")
+    if not max_seconds > 0:
+        raise UsageError(f"max_seconds is {max_seconds}; it must be above 0.")
+
+
+def _transcriber(wanted: Transcriber | str | None, words: Words) -> Transcriber | str | None:
+    """What is to transcribe, by its name where it is one of ours."""
+    if words not in ("auto", "transcribed"):
+        return None
+    if wanted == "auto":
+        found = default_transcriber()
+        return None if found is None else found.name
+    return get_transcriber(wanted).name if isinstance(wanted, str) else wanted
+
+
+# The journal's folder
+
+
+@contextmanager
+def _claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterator[Path]:
+    """The folder beside the table, for this process alone.
+
+    Raises:
+        UsageError: what is there is not to be gone on with, or another process is at it.
+        DataError: it cannot be made or read.
+    """
+    folder = out.with_name(f"{out.name}.journal")
+    made = not folder.exists()
+    if out.exists() and not (folder / SETTINGS).exists() and not overwrite:
+        raise UsageError(
+            f"'{out}' is there already, and no journal of it; name another file, or replace it with --overwrite."
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UsageError(f"'{out}' is being written by another m3ser annotate; wait for its end.") from None
+    except OSError as error:
+        raise DataError(f"Folder '{folder}' cannot be made: {error.strerror or error}.") from error
+    try:
+        if not overwrite and _holds_anything(folder / ANSWERS):
+            _compare(out, folder / SETTINGS, settings)
+        yield folder
+    finally:
+        lock.release()
+        if made and not (folder / SETTINGS).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holds_anything(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
+    """Write down what the answers depend on, once there is something to answer."""
+    if overwrite:
+        with suppress(FileNotFoundError):
+            (folder / ANSWERS).unlink()
+    write_whole(folder / SETTINGS, json.dumps(settings, indent=2) + "\n", "Journal")
+
+
+def _compare(out: Path, path: Path, settings: dict[str, Any]) -> None:
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}.") from error
+    if not isinstance(before, dict):
+        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
+    differing = [
+        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights under the model's name"
+        for name, value in settings.items()
+        if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
+    ]
+    if differing:
+        raise UsageError(
+            f"'{out}' was begun with other settings ({'; '.join(differing)}): go on with those, name another file, or "
+            "begin anew with --overwrite."
+        )
