@@ -28,6 +28,7 @@ from m3ser.cli.predict import predict
 from m3ser.cli.report import report
 from m3ser.cli.reproduce import reproduce
 from m3ser.cli.terminal import complain
+from m3ser.cli.timeline import timeline
 from m3ser.cli.train import train
 from m3ser.errors import M3serError, UsageError
 
@@ -96,6 +97,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 bad use.",
 )
 app.command()(predict)
+app.command()(timeline)
 app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")

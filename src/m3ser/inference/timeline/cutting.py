@@ -37,13 +37,21 @@ class ChannelCut:
 class Cutting:
     """Cuts a recording as it is read; can be iterated once.
 
+    Args:
+        blocks: the recording.
+        make_segmenter: makes what cuts one channel.
+        heard: is called whenever a block has been read.
+
     Attributes:
         envelopes: one a channel, of what has been read.
         samples: how many samples of each channel have been read, at 16 kHz.
     """
 
-    def __init__(self, blocks: Blocks, make_segmenter: Callable[[], Segmenter]) -> None:
+    def __init__(
+        self, blocks: Blocks, make_segmenter: Callable[[], Segmenter], heard: Callable[[], None] = lambda: None
+    ) -> None:
         self._blocks = blocks
+        self._heard = heard
         self._segmenters = [make_segmenter() for _ in range(blocks.channels)]
         self.envelopes: Sequence[Envelope] = [Envelope() for _ in range(blocks.channels)]
         self.samples = 0
@@ -59,6 +67,7 @@ class Cutting:
         try:
             for block in self._blocks:
                 self._hear(block, waiting)
+                self._heard()
                 settled = min(segmenter.settled for segmenter in self._segmenters)
                 yield from _taken(waiting, before=settled)
         except AudioError as error:

@@ -38,6 +38,8 @@ class _Recogniser(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
     def bundle(self) -> Bundle: ...
     @property
     def transcriber(self) -> Transcriber | None: ...
@@ -93,6 +95,8 @@ class Timeline:
             it is known.
         segments: those that have been yielded.
         channels: how many channels were kept apart; 1 where they were mixed.
+        finished: seconds of the recording that are done with.
+        watch: is called with the timeline whenever `finished` has grown; None: nothing is.
         skipped: utterances that could not be recognised.
         resumed: utterances that were taken from the journal.
     """
@@ -121,6 +125,8 @@ class Timeline:
         self.duration: float | None = None
         self.segments: list[Segment] = []
         self.channels = 1
+        self.finished = 0.0
+        self.watch: Callable[[Timeline], None] | None = None
         self.skipped = 0
         self.resumed = 0
         if journal is not None and not isinstance(audio, (str, os.PathLike)):
@@ -135,6 +141,16 @@ class Timeline:
     def envelopes(self) -> Sequence[Envelope]:
         """One a channel, of what has been read."""
         return () if self._cutting is None else self._cutting.envelopes
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The model's classes, in the order of the scores."""
+        return self._recogniser.labels
+
+    @property
+    def model(self) -> str:
+        """Name and version of the bundle."""
+        return self._recogniser.name
 
     @property
     def offset(self) -> float:
@@ -181,10 +197,16 @@ class Timeline:
                     self.segments.append(segment)
                     yield segment
         self.duration = self.heard
+        self._tell(self.heard)
 
     def _recognised(self, blocks: Blocks, kept: KeptAnswers) -> Iterator[Segment]:
-        self._cutting = Cutting(blocks, lambda: self._make_segmenter(self._settings.cuts))
         waiting: deque[_Asked] = deque()
+
+        def heard() -> None:
+            if not waiting:
+                self._tell(self.heard)
+
+        self._cutting = Cutting(blocks, lambda: self._make_segmenter(self._settings.cuts), heard)
         fault: list[M3serError] = []
 
         def requests(cuts: Iterator[tuple[ChannelCut, str | None]]) -> Iterator[Request]:
@@ -283,6 +305,7 @@ class Timeline:
             return
         scores: dict[str, float] = answer["scores"]
         self._sources.add(answer["text_source"])
+        self._tell(asked.end - self.offset)
         yield Segment(
             start=asked.start,
             end=asked.end,
@@ -291,6 +314,11 @@ class Timeline:
             text=answer["text"],
             channel=asked.channel,
         )
+
+    def _tell(self, finished: float) -> None:
+        self.finished = max(self.finished, finished)
+        if self.watch is not None:
+            self.watch(self)
 
     def _key(self) -> dict[str, Any]:
         """Everything that the answers depend on."""

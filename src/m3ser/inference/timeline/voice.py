@@ -90,10 +90,10 @@ class SileroVoice:
         result, h, c = self._session.run(None, {"input": heard, "h": h, "c": c})
         self._state = (h, c)
         probabilities: NDArray[np.float32] = np.asarray(result, np.float32).reshape(-1)
-        before = self._quiet
+        earlier = self._quiet
         for probability in probabilities:
             self._quiet = self._quiet + 1 if probability < _QUIET else 0
-        if self._quiet >= _AFRESH > min(before, self._quiet - 1):
+        if self._quiet >= _AFRESH > min(earlier, self._quiet - 1):
             self._state = (np.zeros(_STATE, np.float32), np.zeros(_STATE, np.float32))
         return probabilities
 
