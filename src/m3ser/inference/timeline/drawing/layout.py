@@ -21,7 +21,7 @@ from m3ser.schema import Segment
 __all__ = ["Channel", "Look", "Strip", "clock", "facts_of", "look_of", "strips", "tick_step"]
 
 _SHORTEST = 60.0  # seconds of a strip, at least, where there are several
-_MOST_STRIPS = 6
+_MOST_STRIPS = 6  # of one channel, on a page
 _COLUMNS = 900  # of a waveform in a strip: about what paper and screens can show
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds
@@ -89,10 +89,11 @@ class Strip:
 
 
 def strips(timeline: Timeline) -> list[Strip]:
-    """The strips of a timeline that has been iterated: one up to a minute, then up to six of the same length."""
+    """The strips of a timeline that has been iterated: one for each minute, and longer ones where that is no page."""
     first = timeline.offset
     whole = max(timeline.heard, 0.001)
-    count = min(_MOST_STRIPS, max(1, math.ceil(whole / _SHORTEST - 1e-9)))
+    most = max(1, _MOST_STRIPS // max(1, len(timeline.envelopes)))
+    count = min(most, max(1, math.ceil(whole / _SHORTEST - 1e-9)))
     length = whole / count
     loudest = max((float(max(-low.min(), high.max())) for low, high in _read(timeline) if len(low)), default=0.0) or 1.0
     result = []
