@@ -130,9 +130,7 @@ def _utterance(strip: Strip, segment: Segment, labels: Sequence[str], top: int) 
     start, end = _share(strip, max(segment.start, strip.start)), _share(strip, min(segment.end, strip.end))
     width = max(end - start, 0.05)
     others = ", ".join(f"{label} {segment.scores[label]:.0%}" for label in labels if label != segment.label)
-    words = (
-        "" if segment.text is None else f"\n\N{LEFT DOUBLE QUOTATION MARK}{segment.text}\N{RIGHT DOUBLE QUOTATION MARK}"
-    )
+    words = f"\n{segment.text}" if segment.text else ""
     times = f"{clock(segment.start, tenths=True)} to {clock(segment.end, tenths=True)}"
     told = f"{times}: {segment.label} {segment.scores[segment.label]:.0%} ({others}){words}"
     place = f'x="{start:.3f}%" width="{width:.3f}%"'
