@@ -92,3 +92,16 @@ def test_work_that_shows_itself_has_no_second_bar(monkeypatch: pytest.MonkeyPatc
         time.sleep(0.05)
         bars.advance()
     assert terminal.getvalue() == ""
+
+
+def test_how_long_it_will_take_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("recognising", 0, unit="s", time_left=True) as bars:
+        deadline = time.monotonic() + 10
+        done = 0
+        while "left 0:0" not in terminal.getvalue() and time.monotonic() < deadline:
+            done += 1
+            bars.update(done, 10_000)
+            time.sleep(0.01)
+    assert "left 0:0" in terminal.getvalue()

@@ -36,7 +36,7 @@ def test_lines_for_people(m3ser: Run, starter: Path, call: Path) -> None:
     assert result.stderr == ""
     (line,) = result.stdout.splitlines()
     start, end, label, drawn, share = line.split()
-    assert (start, end) == ("0:01.7", "0:04.7")
+    assert (start, end) == ("0:01.7", "0:04.4")
     assert (label, set(drawn) <= set("█▏▎▍▌▋▊▉"), share.endswith("%")) == ("angry", True, True)
 
 
@@ -185,8 +185,8 @@ def test_malformed_words_are_one_sentence(m3ser: Run, starter: Path, call: Path,
         (["--no-text", "--transcriber", "moonshine"], "--transcriber"),
         (["--words", "a.doc"], "expected one of .srt"),
         (["--resume"], "give --out"),
-        (["--pause", "0.1"], "at least twice padding_seconds"),
-        (["--longest", "500"], "max_seconds is 500"),
+        (["--pause", "0.1"], "--pause is 0.1; expected at least twice --padding"),
+        (["--longest", "500"], "--longest is 500"),
         (["--smooth", "21"], "--smooth"),
         (["--channels", "left"], "--channels"),
         (["--start", "3", "--end", "2", "--no-text"], "expected start before end"),

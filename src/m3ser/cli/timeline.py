@@ -19,7 +19,7 @@ from m3ser.files import appearing_whole, write_whole
 from m3ser.schema import Segment
 
 if TYPE_CHECKING:
-    from m3ser.inference import Recogniser, Timeline
+    from m3ser.inference import CutSettings, Recogniser, Timeline
 
 __all__ = ["timeline"]
 
@@ -34,6 +34,15 @@ ENDINGS = {
     ".xml": "emotionml",
 }
 """The format that the ending of --out stands for."""
+
+RULES = {
+    "pause_seconds": "--pause",
+    "min_seconds": "--shortest",
+    "join_seconds": "--join",
+    "max_seconds": "--longest",
+    "padding_seconds": "--padding",
+}
+"""The option for each number in the rules of cutting."""
 
 PICTURES = (".png", ".html")
 BAR_WIDTH = 10
@@ -99,6 +108,10 @@ def timeline(
         float | None,
         typer.Option("--longest", metavar="SECONDS", help="Longer utterances are split. Default: 15."),
     ] = None,
+    padding: Annotated[
+        float | None,
+        typer.Option("--padding", metavar="SECONDS", help="Kept before and behind each utterance. Default: 0.2."),
+    ] = None,
     start: Annotated[
         float | None, typer.Option("--start", metavar="SECONDS", min=0.0, help="Where to begin in the recording.")
     ] = None,
@@ -152,8 +165,7 @@ def timeline(
         drawing.require_drawing()
     journal = None if out is None or file == STDIN else out.with_name(f"{out.name}.journal")
     _check_journal(journal, resume=resume)
-    given = {"pause_seconds": pause, "min_seconds": shortest, "join_seconds": join, "max_seconds": longest}
-    cuts = inference.CutSettings(**{name: value for name, value in given.items() if value is not None})
+    cuts = _cuts(dict(zip(RULES, (pause, shortest, join, longest, padding), strict=True)))
     with LateProgress("recognising", 0, unit="s", time_left=True) as progress:
         recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
         if words is None and not no_text:
@@ -201,6 +213,19 @@ def _format(chosen: list[str], out: Path | None) -> str | None:
         raise UsageError(
             f"--out '{out}' does not tell the format; give --json, --csv, ... or an ending: {', '.join(ENDINGS)}."
         ) from None
+
+
+def _cuts(given: dict[str, float | None]) -> CutSettings:
+    """The rules of cutting; a number outside of its range is called by the option that gave it."""
+    from m3ser.inference import CutSettings
+
+    try:
+        return CutSettings(**{name: value for name, value in given.items() if value is not None})
+    except UsageError as error:
+        message = str(error)
+        for name, option in RULES.items():
+            message = message.replace(name, option)
+        raise UsageError(message) from None
 
 
 def _check(
