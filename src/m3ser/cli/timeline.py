@@ -86,7 +86,8 @@ def timeline(
     ] = None,
     no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
     channels: Annotated[
-        ChannelChoice, typer.Option("--channels", help="split keeps them apart: a caller, an agent.")
+        ChannelChoice,
+        typer.Option("--channels", metavar="mix|split", help="split keeps them apart (caller, agent)."),
     ] = ChannelChoice.MIX,
     smooth: Annotated[
         int,
@@ -166,7 +167,7 @@ def timeline(
     journal = None if out is None or file == STDIN else out.with_name(f"{out.name}.journal")
     _check_journal(journal, resume=resume)
     cuts = _cuts(dict(zip(RULES, (pause, shortest, join, longest, padding), strict=True)))
-    with LateProgress("recognising", 0, unit="s", time_left=True) as progress:
+    with LateProgress("recognising", 0, unit="s of sound", time_left=True) as progress:
         recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
         if words is None and not no_text:
             with progress.paused():
