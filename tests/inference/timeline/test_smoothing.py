@@ -74,6 +74,20 @@ def test_segments_come_as_soon_as_their_neighbours_are_known() -> None:
     assert len(taken) == 3
 
 
+def test_a_channel_that_falls_silent_holds_nothing_back() -> None:
+    talks, silent = segments(40, channel=1), segments(1, channel=2)
+    taken = []
+
+    def source() -> object:
+        for segment in [*silent, *talks]:
+            taken.append(segment)
+            yield segment
+
+    first = next(smoothed(source(), 3))  # type: ignore[arg-type]
+    assert first.channel == 2
+    assert len(taken) < 10
+
+
 def test_off_means_off() -> None:
     given = segments(5)
     assert list(smoothed(given, 0)) == given

@@ -126,6 +126,20 @@ def test_words_of_channels_and_words_of_none(recogniser: Recogniser, recording: 
     assert [s.text for s in found] == ["whose", None]
 
 
+def test_a_channel_that_falls_silent_holds_no_words_back(recogniser: Recogniser, recording: Any) -> None:
+    left = np.concatenate([recording.waveform] * 4)
+    right = np.zeros_like(left)
+    end = recording.places[0][1]
+    right[:end] = left[:end]
+    words = [Spoken(s / 16_000, e / 16_000, t) for (s, e), t in zip(recording.places, recording.texts, strict=True)]
+    both = np.stack([left, right], axis=1)
+    timeline = recogniser.timeline(both, words=words, channels="split", sample_rate=16_000)
+    stream = iter(timeline)
+    assert [next(stream).channel for _ in range(3)] == [1, 2, 1]
+    assert timeline.heard < len(left) / 16_000 / 2
+    assert [segment.channel for segment in stream].count(2) == 0
+
+
 def test_a_part_keeps_the_recordings_own_times(recogniser: Recogniser, recording: Any) -> None:
     whole = list(recogniser.timeline(recording.path, text=None))
     begin, end = recording.places[3][0] / 16_000 - 1.0, recording.places[6][1] / 16_000 + 1.0

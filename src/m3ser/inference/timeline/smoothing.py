@@ -49,7 +49,7 @@ def _smoothed(segments: Iterable[Segment], neighbours: int) -> Iterator[Segment]
     for segment in segments:
         channel = channels.setdefault(segment.channel, _Channel(neighbours))
         waiting.append((segment, channel, channel.add(segment)))
-        while waiting and waiting[0][1].knows(waiting[0][2]):
+        while waiting and waiting[0][1].knows(waiting[0][2], segment.start):
             yield _average(*waiting.popleft())
     while waiting:
         yield _average(*waiting.popleft())
@@ -73,9 +73,11 @@ class _Channel:
         self.count += 1
         return self.count - 1
 
-    def knows(self, place: int) -> bool:
-        """Whether all that can be a neighbour of that utterance is there."""
-        return self.count - 1 >= place + self.neighbours or self._kept[place][1] != self._run
+    def knows(self, place: int, now: float) -> bool:
+        """Whether all that can be a neighbour of that utterance is there; nothing begins before `now` any more."""
+        if self.count - 1 >= place + self.neighbours or self._kept[place][1] != self._run:
+            return True
+        return self._end is not None and now - self._end > GAP_SECONDS
 
     def around(self, place: int) -> list[tuple[float, Segment]]:
         """The utterance and its neighbours, each with its weight; those further back are forgotten."""

@@ -13,7 +13,7 @@ from m3ser.audio import SAMPLE_RATE, AudioSource, Blocks, open_blocks, source_na
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest
-from m3ser.inference.timeline.alignment import Alignment
+from m3ser.inference.timeline.alignment import REACH_SECONDS, Alignment
 from m3ser.inference.timeline.cutting import ChannelCut, Cutting
 from m3ser.inference.timeline.envelope import Envelope
 from m3ser.inference.timeline.kept import KeptAnswers, file_digest
@@ -240,6 +240,7 @@ class Timeline:
                 yield one, None
             return
         held: dict[int, ChannelCut] = {}
+        far = 2 * REACH_SECONDS * SAMPLE_RATE
         ends: dict[int, float] = {}
         order: deque[ChannelCut] = deque()
         fault: M3serError | None = None
@@ -264,6 +265,9 @@ class Timeline:
                 order.append(one)
                 if before is not None:
                     settle(before, one)
+                # Another channel may be silent for hours: what comes this late is no neighbour of its last utterance.
+                for other in [held[c] for c in held if one.cut.start - held[c].cut.end >= far]:
+                    settle(held.pop(other.channel), None)
                 while order and order[0].place in texts:
                     ready = order.popleft()
                     yield ready, texts.pop(ready.place)
