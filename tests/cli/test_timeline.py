@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from m3ser.errors import UsageError
+
 pytest.importorskip("faster_whisper", reason="hears with Silero (the asr extra)")
 
 Run = Callable[..., Any]
@@ -28,6 +30,19 @@ def call(demo_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("call") / "call.wav"
     soundfile.write(path, np.stack([left, np.roll(left, 16_000)], axis=1), 16_000)
     return path
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(starter: Path, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the model takes longer than most of these tests."""
+    monkeypatch.setattr("m3ser.inference.load", lambda *arguments, **options: loaded)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Any:
+    from m3ser import inference
+
+    return inference.load(threads=1)
 
 
 def test_lines_for_people(m3ser: Run, starter: Path, call: Path) -> None:
@@ -154,7 +169,10 @@ def test_nobody_speaks(m3ser: Run, starter: Path, tmp_path: Path, form: str) -> 
 
 def test_what_is_no_recording(m3ser: Run, starter: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.json"
-    for name, content in (("none.wav", None), ("text.wav", b"hello hello hello"), ("empty.wav", b"")):
+    short = io.BytesIO()
+    soundfile.write(short, np.ones(300) / 2, 16_000, format="WAV")
+    contents = {"none.wav": None, "text.wav": b"hello hello hello", "empty.wav": b"", "short.wav": short.getvalue()}
+    for name, content in contents.items():
         path = tmp_path / name
         if content is not None:
             path.write_bytes(content)
@@ -164,6 +182,23 @@ def test_what_is_no_recording(m3ser: Run, starter: Path, tmp_path: Path) -> None
         assert name in result.stderr
         assert not out.exists()
         assert list(tmp_path.glob("*.journal")) == list(tmp_path.glob(".*.part")) == []
+
+
+def test_options_reach_the_library(m3ser: Run, call: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        asked.append((arguments, options))
+        raise UsageError("That was all.")
+
+    monkeypatch.setattr("m3ser.inference.load", load)
+    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3"]
+    assert m3ser("timeline", str(call), *options).exit_code == 2
+    assert m3ser("timeline", str(call)).exit_code == 2
+    assert asked == [
+        (("other",), {"transcriber": "faster-whisper:base", "threads": 3}),
+        (("starter",), {"transcriber": "auto", "threads": None}),
+    ]
 
 
 def test_malformed_words_are_one_sentence(m3ser: Run, starter: Path, call: Path, tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def _write(result: Timeline, form: str | None, out: Path | None, progress: LateP
                 with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
                     stream.writelines(pieces)
         except AudioError as error:
-            if not result.heard:
+            if not result.has_begun:
                 raise
             return error
     return None
@@ -296,7 +296,7 @@ def _lines(result: Timeline, progress: LateProgress) -> AudioError | None:
             with progress.paused():
                 _print_segment(segment, max(map(len, result.labels)))
     except AudioError as error:
-        if not result.heard:
+        if not result.has_begun:
             raise
         return error
     return None

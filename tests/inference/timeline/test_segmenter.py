@@ -114,7 +114,7 @@ def test_padding_stays_inside_the_recording_and_out_of_splits(scripted: Make) ->
         np.testing.assert_array_equal(cut.waveform, waveform[cut.start : cut.end])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 20_000), max_size=40))
 def test_chunks_of_any_size_give_the_same_cuts(seed: int, chunks: list[int]) -> None:
     from runpy import run_path
@@ -135,8 +135,8 @@ def test_an_hour_of_speech_and_one_of_silence_are_held_in_bounded_memory(scripte
     rng = np.random.default_rng(0)
     held = 0
     for level in (0.9, 0.0):
-        for _ in range(3600):
-            chunk = np.repeat(np.full(31, level, np.float32) * rng.uniform(0.5, 1), FRAME)
+        for _ in range(1200):
+            chunk = np.repeat(np.full(93, level, np.float32) * rng.uniform(0.5, 1), FRAME)
             segmenter.push(chunk)
             held = max(held, sum(map(len, segmenter._sound._chunks)))
     assert held <= 2 * 15 * 16_000 + 3 * 16_000

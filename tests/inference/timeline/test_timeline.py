@@ -127,7 +127,7 @@ def test_words_of_channels_and_words_of_none(recogniser: Recogniser, recording: 
 
 
 def test_a_channel_that_falls_silent_holds_no_words_back(recogniser: Recogniser, recording: Any) -> None:
-    left = np.concatenate([recording.waveform] * 4)
+    left = np.concatenate([recording.waveform] * 3)
     right = np.zeros_like(left)
     end = recording.places[0][1]
     right[:end] = left[:end]
@@ -197,6 +197,9 @@ def test_another_recordings_journal_is_refused(
         list(recogniser.timeline(demo_clip, text=None, journal=journal, cuts=CutSettings(max_seconds=9)))
     with pytest.raises(DataError, match="differing: words"):
         list(recogniser.timeline(demo_clip, words=[Spoken(0, 1, "no")], journal=journal))
+    journal.write_text(journal.read_text().splitlines()[0] + '\n{"start": 1}\n')
+    with pytest.raises(DataError, match="records that are no answers; delete it"):
+        list(recogniser.timeline(demo_clip, text=None, journal=journal))
     with pytest.raises(UsageError, match="needs a recording that is a file"):
         recogniser.timeline(demo_clip.read_bytes(), journal=journal)
 
@@ -258,11 +261,11 @@ def test_bad_use(recogniser: Recogniser, demo_clip: Path) -> None:
 
 def test_it_reads_no_further_than_it_must(recogniser: Recogniser, recording: Any) -> None:
     """A source that tells how far it was read: the first utterances come long before its end."""
-    repeated = np.concatenate([recording.waveform] * 8)
+    repeated = np.concatenate([recording.waveform] * 5)
     timeline = recogniser.timeline(repeated, sample_rate=16_000, text=None)
     stream: Iterator[Segment] = iter(timeline)
     next(stream)
-    assert timeline.heard < len(repeated) / 16_000 / 4
+    assert timeline.heard < len(repeated) / 16_000 / 2
     seen = []
     timeline.watch = lambda one: seen.append(one.finished)
     list(stream)

@@ -34,9 +34,9 @@ class KeptAnswers(AbstractContextManager["KeptAnswers"]):
         self._journal = Journal(path, "Journal")
         self._keeps = path is not None
         records = self._journal.records
-        if not records:
-            self._append({_KEY: dict(key)})
-        elif records[0].get(_KEY) != key:
+        # Written with the first answer: a recording that cannot be used leaves no journal behind.
+        self._key: Mapping[str, Any] | None = None if records else dict(key)
+        if records and records[0].get(_KEY) != key:
             self._journal.close()
             was = records[0].get(_KEY)
             differing = sorted(name for name in key if not isinstance(was, dict) or was.get(name) != key[name])
@@ -44,9 +44,13 @@ class KeptAnswers(AbstractContextManager["KeptAnswers"]):
                 f"Journal '{path}' is of other work (differing: {', '.join(differing) or 'all of it'}); "
                 "expected the same recording, model and settings: delete it to begin anew."
             )
-        self._answers: dict[tuple[int, int], dict[str, Any]] = {
-            (int(r["start"]), int(r["channel"])): r["answer"] for r in records[1:]
-        }
+        try:
+            self._answers: dict[tuple[int, int], dict[str, Any]] = {
+                (int(r["start"]), int(r["channel"])): r["answer"] for r in records[1:]
+            }
+        except (KeyError, TypeError, ValueError):
+            self._journal.close()
+            raise DataError(f"Journal '{path}' holds records that are no answers; delete it to begin anew.") from None
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -62,12 +66,14 @@ class KeptAnswers(AbstractContextManager["KeptAnswers"]):
             DataError: the journal cannot be written.
         """
         if self._keeps:
+            if self._key is not None:
+                self._append({_KEY: self._key})
+                self._key = None
             self._append({"start": place[0], "channel": place[1], "answer": dict(answer)})
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        if self._keeps:
-            self._journal.append(record)
-            self._journal.records.clear()  # it is in the file; memory must not grow with the recording
+        self._journal.append(record)
+        self._journal.records.clear()  # it is in the file; memory must not grow with the recording
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

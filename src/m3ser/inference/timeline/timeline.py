@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from m3ser.audio import SAMPLE_RATE, AudioSource, Blocks, open_blocks, source_name
+from m3ser.audio import MIN_SAMPLES, SAMPLE_RATE, AudioSource, Blocks, open_blocks, source_name
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest
@@ -136,6 +136,11 @@ class Timeline:
     def heard(self) -> float:
         """Seconds of the recording that have been read."""
         return 0.0 if self._cutting is None else self._cutting.seconds
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether enough has been read to be kept, should the recording break off: at least 25 ms."""
+        return self.heard >= MIN_SAMPLES / SAMPLE_RATE
 
     @property
     def envelopes(self) -> Sequence[Envelope]:

@@ -81,6 +81,6 @@ class _Patient:
         try:
             yield from self._timeline
         except AudioError as error:
-            if not self._timeline.heard:
+            if not self._timeline.has_begun:
                 raise
             self.fault = error
