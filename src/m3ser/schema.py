@@ -169,6 +169,7 @@ class Segment:
         label: the most probable class.
         scores: class -> calibrated probability; they sum to 1.
         text: the words, or None where the voice alone was used.
+        channel: the channel of the recording, counted from 1, where its channels were kept apart; else None.
     """
 
     start: float
@@ -176,15 +177,17 @@ class Segment:
     label: str
     scores: Mapping[str, float]
     text: str | None = None
+    channel: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The segment as JSON-ready values."""
+        """The segment as JSON-ready values; `channel` is among them only where channels were kept apart."""
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "text": self.text,
             "label": self.label,
             "scores": _rounded(self.scores),
+            **({} if self.channel is None else {"channel": self.channel}),
         }
 
 

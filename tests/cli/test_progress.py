@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 
@@ -107,3 +108,18 @@ def test_stages_and_notes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "annotating" in terminal.getvalue()
     assert "40/4481" in terminal.getvalue()
     assert "0:59 left" in terminal.getvalue()
+
+
+def test_how_long_it_will_take_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(progress, "DELAY_SECONDS", 0.01)
+    with LateProgress("recognising", 0, unit="s", time_left=True) as bars:
+        deadline = time.monotonic() + 10
+        done = 0
+        while (
+            not (shown := re.search("left (?:\x1b\\[[0-9]+m)?0:0", terminal.getvalue())) and time.monotonic() < deadline
+        ):
+            done += 1
+            bars.update(done, 10_000)
+            time.sleep(0.01)
+    assert shown

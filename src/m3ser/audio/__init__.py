@@ -5,7 +5,7 @@ NumPy alone, and no torch: training and inference call the same functions.
 
 from __future__ import annotations
 
-from m3ser.audio.decode import MIN_SAMPLES, AudioInfo, load_waveform, probe, stream_waveform
+from m3ser.audio.decode import MIN_SAMPLES, AudioInfo, Blocks, load_waveform, open_blocks, probe, stream_waveform
 from m3ser.audio.front_ends import FRONT_ENDS, FrontEnd
 from m3ser.audio.kaldi import ast_log_mel, wav2vec2_bert_features
 from m3ser.audio.resampling import SAMPLE_RATE, resample
@@ -19,10 +19,12 @@ __all__ = [
     "SAMPLE_RATE",
     "AudioInfo",
     "AudioSource",
+    "Blocks",
     "FrontEnd",
     "ast_log_mel",
     "load_waveform",
     "log_mel_examples",
+    "open_blocks",
     "probe",
     "resample",
     "source_name",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from m3ser.audio.headers import AudioInfo, peek
 from m3ser.audio.opening import open_recording
 from m3ser.audio.readers import Reader
 from m3ser.audio.resampling import SAMPLE_RATE, Resampler
+from m3ser.audio.samples import to_mono
 from m3ser.audio.sources import AudioSource
 from m3ser.errors import AudioContentError, AudioTooLongError, AudioTooShortError, UsageError
 
-__all__ = ["MIN_SAMPLES", "AudioInfo", "load_waveform", "probe", "stream_waveform"]
+__all__ = ["MIN_SAMPLES", "AudioInfo", "Blocks", "load_waveform", "open_blocks", "probe", "stream_waveform"]
 
 MIN_SAMPLES = SAMPLE_RATE * 25 // 1000
 """400 samples, 25 ms: one analysis frame. Anything shorter holds nothing to recognise."""
@@ -161,7 +163,8 @@ def _decode(source: AudioSource, sample_rate: float | None, part: _Part) -> Iter
         resampler = Resampler(reader.sample_rate)
         content = _Content(reader, part)
         count = 0
-        for block in reader.blocks(first, last):
+        for samples in reader.blocks(first, last):
+            block = to_mono(samples)
             content.hear(block)
             piece = resampler.push(block)
             count += len(piece)
@@ -169,12 +172,94 @@ def _decode(source: AudioSource, sample_rate: float | None, part: _Part) -> Iter
         piece = resampler.flush()
         count += len(piece)
         if count < MIN_SAMPLES:
-            raise AudioTooShortError(
-                f"{reader.label} holds {1000 * count / SAMPLE_RATE:.2f} ms of sound{part}; "
-                f"expected at least {1000 * MIN_SAMPLES / SAMPLE_RATE:g} ms."
-            )
+            raise _too_short(reader.label, count, part)
         content.check_not_silent()
         yield piece
+
+
+class Blocks:
+    """A recording of any length, block by block. Made by :func:`open_blocks`.
+
+    Attributes:
+        label: what error messages call it.
+        channels: how many the blocks have: 1, or as many as the recording where they are kept apart.
+        duration: of the part that is read, in seconds; None where the container does not say.
+    """
+
+    def __init__(self, reader: Reader, part: _Part, *, split: bool) -> None:
+        _check_length(reader, part)
+        self.label = reader.label
+        self.channels = reader.channels if split else 1
+        self.duration: float | None = None
+        if reader.duration is not None:
+            self.duration = min(reader.duration, part.end or math.inf) - (part.start or 0.0)
+        self._reader = reader
+        self._part = part
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Blocks (samples, channels) of any length at 16 kHz, in order; can be asked for once.
+
+        Raises:
+            AudioReadError: behind the last block, where the recording is damaged or breaks off.
+            AudioContentError: behind the blocks before, where samples are NaN, infinite or far outside [-1, 1].
+            AudioTooShortError: less than 25 ms in all.
+        """
+        rate = self._reader.sample_rate
+        first = round((self._part.start or 0.0) * rate)
+        last = None if self._part.end is None else round(self._part.end * rate)
+        resampler = Resampler(rate, self.channels)
+        content = _Content(self._reader, self._part)
+        count = 0
+        for samples in self._reader.blocks(first, last):
+            if self.channels == 1:
+                block = to_mono(samples)[:, None]
+            else:
+                block = np.stack([to_mono(samples[:, channel]) for channel in range(self.channels)], axis=1)
+            content.hear(block)
+            piece = resampler.push(block)
+            count += len(piece)
+            if len(piece):
+                yield piece
+        piece = resampler.flush()
+        count += len(piece)
+        if count < MIN_SAMPLES:
+            raise _too_short(self.label, count, self._part)
+        if len(piece):
+            yield piece
+
+
+@contextmanager
+def open_blocks(
+    source: AudioSource,
+    *,
+    sample_rate: float | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    split: bool = False,
+) -> Iterator[Blocks]:
+    """Open a recording of any length, to be read in bounded memory; it may be silent, and it may break off.
+
+    Args:
+        source: as in :func:`load_waveform`, like the next three.
+        sample_rate: Hz; for arrays, and only for them.
+        start: where the part to read begins, in seconds.
+        end: where it ends, in seconds.
+        split: keep the channels apart, instead of their average.
+
+    Raises:
+        AudioError, MissingExtraError, UsageError: as :func:`load_waveform`, but that a recording which breaks off is
+            read up to there (see :class:`Blocks`).
+    """
+    part = _Part(start, end, None)
+    with open_recording(source, sample_rate, what_is_there=True) as reader:
+        yield Blocks(reader, part, split=split)
+
+
+def _too_short(label: str, count: int, part: _Part) -> AudioTooShortError:
+    return AudioTooShortError(
+        f"{label} holds {1000 * count / SAMPLE_RATE:.2f} ms of sound{part}; "
+        f"expected at least {1000 * MIN_SAMPLES / SAMPLE_RATE:g} ms."
+    )
 
 
 def _check_length(reader: Reader, part: _Part) -> None:
@@ -207,7 +292,7 @@ class _Content:
     def hear(self, block: NDArray[np.float32]) -> None:
         low, high = float(block.min()), float(block.max())
         if not (math.isfinite(low) and math.isfinite(high)):
-            where = self._samples + int(np.flatnonzero(~np.isfinite(block))[0])
+            where = self._samples + int(np.flatnonzero(~np.isfinite(block))[0]) // (block.size // len(block))
             raise AudioContentError(
                 f"{self._label} holds NaN or infinite samples, the first at "
                 f"{(self._part.start or 0) + where / self._rate:.3f} s; expected finite samples."

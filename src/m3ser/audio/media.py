@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio.readers import damaged
-from m3ser.audio.samples import to_mono
 from m3ser.audio.sources import ByteStream
 from m3ser.errors import AudioReadError
 
@@ -79,7 +77,7 @@ class MediaReader:
             return float(self._container.duration) / 1_000_000  # FFmpeg counts a container's time in microseconds
         return None
 
-    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[Any]]:
         """See :class:`m3ser.audio.readers.Reader`."""
         position = 0
         try:
@@ -87,7 +85,7 @@ class MediaReader:
                 begin = max(0, first - position)
                 end = len(samples) if last is None else min(len(samples), last - position)
                 if begin < end:
-                    yield to_mono(samples[begin:end])
+                    yield samples[begin:end]
                 position += len(samples)
                 if last is not None and position >= last:
                     return

@@ -10,7 +10,7 @@ import soundfile
 
 from m3ser.audio.containers import MEDIA_KINDS, Container, inspect_container
 from m3ser.audio.media import MediaReader, NotMediaError
-from m3ser.audio.readers import ArrayReader, Reader, SoundFileReader, damaged
+from m3ser.audio.readers import ArrayReader, BrokenReader, Reader, SoundFileReader, damaged
 from m3ser.audio.samples import as_samples
 from m3ser.audio.sources import AudioSource, ByteStream, is_array, open_bytes, source_label, source_name
 from m3ser.errors import AudioReadError, AudioTooShortError, MissingExtraError, UsageError
@@ -22,12 +22,15 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 
 
 @contextmanager
-def open_recording(source: AudioSource, sample_rate: float | None = None) -> Iterator[Reader]:
+def open_recording(
+    source: AudioSource, sample_rate: float | None = None, *, what_is_there: bool = False
+) -> Iterator[Reader]:
     """Open a recording of any kind; what m3ser opened is closed afterwards.
 
     Args:
         source: a path, the bytes of a file, a binary file object, or an array.
         sample_rate: Hz; for arrays, and only for them.
+        what_is_there: do not refuse a recording that breaks off, but read it up to there and then raise.
 
     Raises:
         AudioReadError: not audio, damaged, truncated, or not a readable file.
@@ -47,7 +50,7 @@ def open_recording(source: AudioSource, sample_rate: float | None = None) -> Ite
     with open_bytes(source) as stream:
         if not stream.size:
             raise AudioTooShortError(f"{label} is empty (0 bytes); expected an audio file.")
-        with closing(_reader(source, stream)) as reader:
+        with closing(_reader(source, stream, what_is_there=what_is_there)) as reader:
             _check_rate(label, reader.sample_rate)
             yield reader
 
@@ -59,12 +62,21 @@ def _check_rate(label: str, sample_rate: float) -> None:
         )
 
 
-def _reader(source: AudioSource, stream: ByteStream) -> SoundFileReader | MediaReader:
+def _reader(source: AudioSource, stream: ByteStream, *, what_is_there: bool) -> Reader:
     label = source_label(source)
     container = inspect_container(stream)
     # Before a decoder sees the file: libsndfile would read what is there without a word, or print warnings.
     if container.share < 1.0 or container.cut:
-        raise _truncated(label, stream, container)
+        fault = _truncated(label, stream, container)
+        if not what_is_there:
+            raise fault
+        stream.seek(0)
+        return BrokenReader(_decoder(source, stream, container), fault)
+    return _decoder(source, stream, container)
+
+
+def _decoder(source: AudioSource, stream: ByteStream, container: Container) -> SoundFileReader | MediaReader:
+    label = source_label(source)
     try:
         reader = SoundFileReader(label, stream, container)
     except soundfile.LibsndfileError:

@@ -1,4 +1,4 @@
-"""Recordings as blocks of mono float32 at their own sample rate: arrays, and every file that libsndfile reads."""
+"""Recordings as blocks of samples at their own rate: arrays, and every file that libsndfile reads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from m3ser.audio.containers import Container
-from m3ser.audio.samples import to_mono
 from m3ser.audio.sources import ByteStream
 from m3ser.errors import AudioReadError
 
-__all__ = ["ArrayReader", "Reader", "SoundFileReader"]
+__all__ = ["ArrayReader", "BrokenReader", "Reader", "SoundFileReader", "damaged"]
 
 BLOCK_FRAMES = 1 << 16
 """Samples of each channel that are decoded at a time: 2 MB for eight channels."""
@@ -43,12 +42,19 @@ class Reader(Protocol):
     format: str
     duration: float | None
 
-    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
-        """The average of the channels from sample `first` up to `last` (None: to the end), in order.
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[Any]]:
+        """The samples from `first` up to `last` (None: to the end), in order, as they were decoded.
+
+        Yields:
+            (samples,) or (samples, channels), floats or integers; the memory may be that of the next block, too.
 
         Raises:
             AudioReadError: while iterating, where the recording turns out to be damaged or truncated.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of what reads it; a stream of bytes stays open."""
         ...
 
 
@@ -63,11 +69,14 @@ class ArrayReader:
         self.duration: float | None = len(samples) / sample_rate
         self._samples = samples
 
-    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[Any]]:
         """See :class:`Reader`."""
         part = self._samples[first:last]
         for offset in range(0, len(part), BLOCK_FRAMES):
-            yield to_mono(part[offset : offset + BLOCK_FRAMES])
+            yield part[offset : offset + BLOCK_FRAMES]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc,unused-ignore]
@@ -105,7 +114,7 @@ class SoundFileReader:
         self._tolerance = _MP3_TOLERANCE if container.kind == "MP3" else 0
         self.duration: float | None = None if self._frames is None else self._frames / self.sample_rate
 
-    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[Any]]:
         """See :class:`Reader`."""
         position = 0
         buffer = np.empty((BLOCK_FRAMES, self.channels), dtype=np.float32)
@@ -121,7 +130,7 @@ class SoundFileReader:
                 skipped = max(0, min(len(block), first - position))
                 position += len(block)
                 if skipped < len(block):
-                    yield to_mono(block[skipped:])
+                    yield block[skipped:]
         except soundfile.LibsndfileError as error:
             # Some of the block that failed was decoded: the decoder knows how far it came.
             raise self._damaged(max(position, self._file.tell())) from error
@@ -145,6 +154,40 @@ class SoundFileReader:
     def close(self) -> None:
         """Let go of the decoder; the stream stays open."""
         self._file.close()
+
+
+class BrokenReader:
+    """What is there of a recording that breaks off; the error that says so comes behind the last sample.
+
+    Args:
+        reader: reads what is there.
+        fault: what is wrong with the recording.
+    """
+
+    def __init__(self, reader: Reader, fault: AudioReadError) -> None:
+        self.label = reader.label
+        self.sample_rate = reader.sample_rate
+        self.channels = reader.channels
+        self.format = reader.format
+        self.duration = reader.duration
+        self._reader = reader
+        self._fault = fault
+
+    def blocks(self, first: int, last: int | None) -> Iterator[NDArray[Any]]:
+        """See :class:`Reader`."""
+        position = first
+        try:
+            for block in self._reader.blocks(first, last):
+                position += len(block)
+                yield block
+        except AudioReadError as error:
+            raise self._fault from error
+        if last is None or position < last:
+            raise self._fault
+
+    def close(self) -> None:
+        """Let go of the decoder; the stream stays open."""
+        self._reader.close()
 
 
 def damaged(label: str, readable: float, promised: float | None) -> AudioReadError:

@@ -17,18 +17,22 @@ _QUALITY = "HQ"
 
 
 class Resampler:
-    """Brings a stream of float32 mono blocks to 16 kHz; where the blocks are cut does not change the result.
+    """Brings a stream of float32 blocks to 16 kHz; where the blocks are cut does not change the result.
 
     Args:
         sample_rate: rate of what is pushed, in Hz. At 16 kHz blocks pass through as they are.
+        channels: None: blocks are (samples,); else (samples, channels).
     """
 
-    def __init__(self, sample_rate: float) -> None:
+    def __init__(self, sample_rate: float, channels: int | None = None) -> None:
+        self._empty = np.empty(0 if channels is None else (0, channels), dtype=np.float32)
         self._stream: Any = None
         if sample_rate != SAMPLE_RATE:
             import soxr
 
-            self._stream = soxr.ResampleStream(sample_rate, SAMPLE_RATE, 1, dtype="float32", quality=_QUALITY)
+            self._stream = soxr.ResampleStream(
+                sample_rate, SAMPLE_RATE, channels or 1, dtype="float32", quality=_QUALITY
+            )
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """The samples at 16 kHz that are ready once `block` is known."""
@@ -36,8 +40,7 @@ class Resampler:
 
     def flush(self) -> NDArray[np.float32]:
         """The samples that remain once there is nothing more to push."""
-        rest = np.empty(0, dtype=np.float32)
-        return rest if self._stream is None else self._stream.resample_chunk(rest, last=True)
+        return self._empty if self._stream is None else self._stream.resample_chunk(self._empty, last=True)
 
 
 def resample(waveform: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:

@@ -29,6 +29,7 @@ from m3ser.cli.predict import predict
 from m3ser.cli.report import report
 from m3ser.cli.reproduce import reproduce
 from m3ser.cli.terminal import complain
+from m3ser.cli.timeline import timeline
 from m3ser.cli.train import train
 from m3ser.errors import M3serError, UsageError
 
@@ -98,6 +99,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(annotate)
+app.command()(timeline)
 app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")

@@ -25,13 +25,18 @@ class LateProgress(AbstractContextManager["LateProgress"]):
         what: what is being done, in one word or two.
         total: how many items there are.
         unit: what is counted ("files"), to show how many are finished a second; None: that is not shown.
+        time_left: show about how long it will take.
         shown: False where what is being done shows by itself how far it is.
     """
 
-    def __init__(self, what: str, total: int, *, unit: str | None = None, shown: bool = True) -> None:
+    def __init__(
+        self, what: str, total: int, *, unit: str | None = None, time_left: bool = False, shown: bool = True
+    ) -> None:
         self._lock = threading.RLock()
         self._showing = False
-        self._bar: Progress | None = _make_bar(what, total, unit) if shown and _someone_watches() else None
+        self._bar: Progress | None = None
+        if shown and _someone_watches():
+            self._bar = _make_bar(what, total, unit, time_left=time_left)
         self._timer = threading.Timer(DELAY_SECONDS, self._show)
         self._timer.daemon = True
 
@@ -92,7 +97,7 @@ def _someone_watches() -> bool:
     return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _make_bar(what: str, total: int, unit: str | None) -> Progress:
+def _make_bar(what: str, total: int, unit: str | None, *, time_left: bool) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -102,6 +107,7 @@ def _make_bar(what: str, total: int, unit: str | None) -> Progress:
         Task,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
     from rich.text import Text
 
@@ -117,6 +123,7 @@ def _make_bar(what: str, total: int, unit: str | None) -> Progress:
         TimeElapsedColumn(),
         *([] if unit is None else [Rate()]),
         TextColumn("{task.fields[note]}"),
+        *([TextColumn("left"), TimeRemainingColumn()] if time_left else []),
         console=Console(stderr=True),
         transient=True,
         # Results go to stdout as they come; rich would lead them to stderr.

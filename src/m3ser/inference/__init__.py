@@ -5,14 +5,18 @@ from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import Recogniser, load
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.respondent import BundleRespondent
+from m3ser.inference.timeline import CutSettings, Segmenter, Timeline
 
 __all__ = [
     "TRANSCRIBE",
     "BundleRespondent",
+    "CutSettings",
     "ListedBundle",
     "Recogniser",
     "Request",
+    "Segmenter",
     "SessionSettings",
+    "Timeline",
     "list_bundles",
     "load",
 ]

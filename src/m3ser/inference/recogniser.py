@@ -7,11 +7,12 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
 
-from m3ser.audio import AudioSource
+from m3ser.audio import AudioSource, source_name
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.catalogue import find_bundle
@@ -19,8 +20,10 @@ from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.model import Model
 from m3ser.inference.preparation import Preparation, Prepared
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest, as_request
+from m3ser.inference.timeline import Channels, CutSettings, Timeline, TimelineSettings
 from m3ser.schema import Prediction
 from m3ser.text.asr import Transcriber
+from m3ser.text.timed import Spoken, read_words
 
 __all__ = ["Recogniser", "load"]
 
@@ -224,6 +227,66 @@ class Recogniser:
                 yield self._settle([_outcome(future) for future in ahead.popleft()])
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def timeline(
+        self,
+        audio: AudioSource,
+        *,
+        text: TextRequest = TRANSCRIBE,
+        words: str | os.PathLike[str] | Iterable[Spoken] | None = None,
+        sample_rate: float | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        channels: Channels = "mix",
+        cuts: CutSettings | None = None,
+        smooth: int = 0,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> Timeline:
+        """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
+
+        It is read, cut and recognised while the result is iterated, in memory that does not grow with its length.
+
+        Args:
+            audio: as in :meth:`predict`.
+            text: left out: every utterance is transcribed where a transcriber is installed; None: the voice alone.
+            words: what is said and when, instead of transcribing: a file (:func:`m3ser.text.timed.read_words`), or
+                phrases or words with their times; each word goes to the utterance that holds its middle.
+            sample_rate: of an array, in Hz.
+            start: where to begin, in seconds; None: at the beginning.
+            end: where to stop; None: at the end.
+            channels: "mix": their average; "split": each on its own (a caller, an agent).
+            cuts: how speech is cut into utterances.
+            smooth: neighbours on each side that an utterance's scores are averaged with
+                (:func:`~m3ser.inference.timeline.smoothed`), 0 to 20.
+            journal: a file in which every answer is kept, so that interrupted work goes on where it was; the recording
+                has to be a file, too.
+
+        Returns:
+            The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
+            of time. Where nobody speaks there are none.
+
+        Raises:
+            UsageError: arguments that make no sense.
+            TextError: `words` cannot be used.
+        """
+        spoken = None
+        if words is not None:
+            if text is not TRANSCRIBE:
+                raise UsageError("Give words with times, or no text at all, but not both.")
+            if isinstance(words, (str, os.PathLike)):
+                spoken = tuple(read_words(words, recording=Path(source_name(audio) or "").stem))
+            else:
+                spoken = tuple(words)
+        settings = TimelineSettings(
+            text=text,
+            words=spoken,
+            start=start,
+            end=end,
+            channels=channels,
+            cuts=cuts or CutSettings(),
+            smooth=smooth,
+        )
+        return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
 
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")

@@ -1,0 +1,372 @@
+"""A recording of any length as a row of utterances with their emotions."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+from m3ser.audio import MIN_SAMPLES, SAMPLE_RATE, AudioSource, Blocks, open_blocks, source_name
+from m3ser.bundle import Bundle
+from m3ser.errors import M3serError, UsageError
+from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest
+from m3ser.inference.timeline.alignment import REACH_SECONDS, Alignment
+from m3ser.inference.timeline.cutting import ChannelCut, Cutting
+from m3ser.inference.timeline.envelope import Envelope
+from m3ser.inference.timeline.kept import KeptAnswers, file_digest
+from m3ser.inference.timeline.segmenter import Segmenter
+from m3ser.inference.timeline.settings import CutSettings
+from m3ser.inference.timeline.smoothing import smoothed
+from m3ser.schema import Prediction, Segment, TextSource
+from m3ser.text.asr import Transcriber
+from m3ser.text.timed import Spoken
+
+__all__ = ["Channels", "Timeline", "TimelineSettings"]
+
+_log = logging.getLogger("m3ser.inference")
+
+Channels = Literal["mix", "split"]
+"""``mix``: the average of a recording's channels; ``split``: each channel on its own."""
+
+
+class _Recogniser(Protocol):
+    """What a timeline needs of a :class:`~m3ser.inference.Recogniser`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def bundle(self) -> Bundle: ...
+    @property
+    def transcriber(self) -> Transcriber | None: ...
+    def predict_each(
+        self, items: Iterable[Request | AudioSource], *, on_error: Literal["return"]
+    ) -> Iterator[Prediction | M3serError]: ...
+
+
+@dataclass(frozen=True)
+class TimelineSettings:
+    """What is asked of a timeline; the arguments of :meth:`m3ser.inference.Recogniser.timeline`.
+
+    Raises:
+        UsageError: what makes no sense.
+    """
+
+    text: TextRequest = TRANSCRIBE
+    words: tuple[Spoken, ...] | None = None
+    start: float | None = None
+    end: float | None = None
+    channels: Channels = "mix"
+    cuts: CutSettings = field(default_factory=CutSettings)
+    smooth: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.text, str):
+            raise UsageError("A timeline's text needs times: give it as words with times, or have it transcribed.")
+        if self.channels not in ("mix", "split"):
+            raise UsageError(f"channels is '{self.channels}'; expected 'mix' or 'split'.")
+        smoothed((), self.smooth)
+
+
+@dataclass(eq=False)
+class _Asked:
+    """One utterance on its way: its place in seconds of the recording, and what is known of it."""
+
+    cut: tuple[int, int]
+    start: float
+    end: float
+    channel: int | None
+    kept: Mapping[str, Any] | None = None
+
+
+class Timeline:
+    """The utterances of one recording, recognised while they are asked for; made by ``Recogniser.timeline``.
+
+    Iterating yields :class:`~m3ser.schema.Segment` in the order of time and can be done once. Everything else is there
+    afterwards, and up to then says how far it has come.
+
+    Attributes:
+        file: the recording as the caller named it; None for arrays.
+        duration: its length in seconds (of the part that was asked for), as stated and, at the end, as read; None until
+            it is known.
+        segments: those that have been yielded.
+        channels: how many channels were kept apart; 1 where they were mixed.
+        finished: seconds of the recording that are done with.
+        watch: is called with the timeline whenever `finished` has grown; None: nothing is.
+        skipped: utterances that could not be recognised.
+        resumed: utterances that were taken from the journal.
+    """
+
+    def __init__(
+        self,
+        recogniser: _Recogniser,
+        audio: AudioSource,
+        settings: TimelineSettings,
+        *,
+        sample_rate: float | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        make_segmenter: Callable[[CutSettings], Segmenter] = Segmenter,
+    ) -> None:
+        self._recogniser = recogniser
+        self._audio = audio
+        self._settings = settings
+        self._sample_rate = sample_rate
+        self._journal = journal
+        self._make_segmenter = make_segmenter
+        self._begun = False
+        self._cutting: Cutting | None = None
+        self._alignment = None if settings.words is None else Alignment(settings.words)
+        self._sources: set[TextSource] = set()
+        self.file = source_name(audio)
+        self.duration: float | None = None
+        self.segments: list[Segment] = []
+        self.channels = 1
+        self.finished = 0.0
+        self.watch: Callable[[Timeline], None] | None = None
+        self.skipped = 0
+        self.resumed = 0
+        if journal is not None and not isinstance(audio, (str, os.PathLike)):
+            raise UsageError("A journal needs a recording that is a file, to know it again.")
+
+    @property
+    def heard(self) -> float:
+        """Seconds of the recording that have been read."""
+        return 0.0 if self._cutting is None else self._cutting.seconds
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether enough has been read to be kept, should the recording break off: at least 25 ms."""
+        return self.heard >= MIN_SAMPLES / SAMPLE_RATE
+
+    @property
+    def envelopes(self) -> Sequence[Envelope]:
+        """One a channel, of what has been read."""
+        return () if self._cutting is None else self._cutting.envelopes
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The model's classes, in the order of the scores."""
+        return self._recogniser.labels
+
+    @property
+    def model(self) -> str:
+        """Name and version of the bundle."""
+        return self._recogniser.name
+
+    @property
+    def offset(self) -> float:
+        """Where the part that was asked for begins in the recording, in seconds."""
+        return self._settings.start or 0.0
+
+    @property
+    def words_left_out(self) -> int:
+        """How many of the given words lie where no speech was found; known at the end."""
+        return 0 if self._alignment is None else self._alignment.left_out
+
+    @property
+    def text_source(self) -> TextSource:
+        """Where the utterances' words came from; ``none`` where no utterance has any."""
+        return next(iter(self._sources - {"none"}), "none")
+
+    def __iter__(self) -> Iterator[Segment]:
+        """The utterances, each as soon as it is recognised.
+
+        Raises:
+            AudioError: the recording cannot be used; where it breaks off, behind the utterances before that.
+            MissingExtraError: speech cannot be found (the ``asr`` extra), or the format needs ``media``.
+            DataError: the journal cannot be used.
+            UsageError: it has been iterated before.
+        """
+        if self._begun:
+            raise UsageError("A timeline can be iterated once; its segments are kept.")
+        self._begun = True
+        return self._run()
+
+    def _run(self) -> Iterator[Segment]:
+        settings = self._settings
+        with open_blocks(
+            self._audio,
+            sample_rate=self._sample_rate,
+            start=settings.start,
+            end=settings.end,
+            split=settings.channels == "split",
+        ) as blocks:
+            self.duration, self.channels = blocks.duration, blocks.channels
+            with KeptAnswers(self._journal, {} if self._journal is None else self._key()) as kept:
+                self.resumed = len(kept)
+                for segment in smoothed(self._recognised(blocks, kept), settings.smooth):
+                    self.segments.append(segment)
+                    yield segment
+        self.duration = self.heard
+        self._tell(self.heard)
+
+    def _recognised(self, blocks: Blocks, kept: KeptAnswers) -> Iterator[Segment]:
+        waiting: deque[_Asked] = deque()
+
+        def heard() -> None:
+            if not waiting:
+                self._tell(self.heard)
+
+        self._cutting = Cutting(blocks, lambda: self._make_segmenter(self._settings.cuts), heard)
+        fault: list[M3serError] = []
+
+        def requests(cuts: Iterator[tuple[ChannelCut, str | None]]) -> Iterator[Request]:
+            try:
+                for one, text in cuts:
+                    asked = self._asked(one, kept)
+                    waiting.append(asked)
+                    if asked.kept is None:
+                        words = text if self._alignment is not None else self._settings.text
+                        yield Request(one.cut.waveform, text=words, sample_rate=SAMPLE_RATE)
+            except M3serError as error:
+                fault.append(error)  # what is on its way is answered first
+
+        for result in self._recogniser.predict_each(requests(self._with_text()), on_error="return"):
+            while waiting[0].kept is not None:
+                yield from self._answered(waiting.popleft())
+            asked = waiting.popleft()
+            asked.kept = self._keep(asked, result, kept)
+            yield from self._answered(asked)
+        while waiting:
+            yield from self._answered(waiting.popleft())
+        if fault:
+            self.duration = self.heard
+            raise fault[0]
+
+    def _with_text(self) -> Iterator[tuple[ChannelCut, str | None]]:
+        """The cuts, each with the given words; one of every channel is held back, for the next one's start counts."""
+        assert self._cutting is not None
+        if self._alignment is None:
+            for one in self._cutting:
+                yield one, None
+            return
+        held: dict[int, ChannelCut] = {}
+        far = 2 * REACH_SECONDS * SAMPLE_RATE
+        ends: dict[int, float] = {}
+        order: deque[ChannelCut] = deque()
+        fault: M3serError | None = None
+        texts: dict[tuple[int, int], str | None] = {}
+
+        def settle(one: ChannelCut, following: ChannelCut | None) -> None:
+            assert self._alignment is not None
+            start, end = self._seconds(one.cut.start), self._seconds(one.cut.end)
+            texts[one.place] = self._alignment.text(
+                start,
+                end,
+                after=ends.get(one.channel),
+                before=None if following is None else self._seconds(following.cut.start),
+                channel=one.channel + 1 if self.channels > 1 else None,
+            )
+            ends[one.channel] = end
+
+        try:
+            for one in self._cutting:
+                before = held.get(one.channel)
+                held[one.channel] = one
+                order.append(one)
+                if before is not None:
+                    settle(before, one)
+                # Another channel may be silent for hours: what comes this late is no neighbour of its last utterance.
+                for other in [held[c] for c in held if one.cut.start - held[c].cut.end >= far]:
+                    settle(held.pop(other.channel), None)
+                while order and order[0].place in texts:
+                    ready = order.popleft()
+                    yield ready, texts.pop(ready.place)
+        except M3serError as error:
+            fault = error
+        for one in sorted(held.values(), key=lambda one: one.place):
+            settle(one, None)
+        for one in order:
+            yield one, texts.pop(one.place)
+        if fault is not None:
+            raise fault
+
+    def _seconds(self, samples: int) -> float:
+        return self.offset + samples / SAMPLE_RATE
+
+    def _asked(self, one: ChannelCut, kept: KeptAnswers) -> _Asked:
+        return _Asked(
+            cut=one.place,
+            start=self._seconds(one.cut.start),
+            end=self._seconds(one.cut.end),
+            channel=one.channel + 1 if self._settings.channels == "split" else None,
+            kept=kept.get(one.place),
+        )
+
+    def _keep(self, asked: _Asked, result: Prediction | M3serError, kept: KeptAnswers) -> dict[str, Any]:
+        if isinstance(result, M3serError):
+            answer: dict[str, Any] = {"error": str(result)}
+            _log.warning("The utterance from %.2f to %.2f s was left out: %s", asked.start, asked.end, result)
+        else:
+            answer = {"scores": dict(result.scores), "text": result.text, "text_source": result.text_source}
+        kept.keep(asked.cut, answer)
+        return answer
+
+    def _answered(self, asked: _Asked) -> Iterator[Segment]:
+        answer = asked.kept
+        assert answer is not None
+        if "error" in answer:
+            self.skipped += 1
+            return
+        scores: dict[str, float] = answer["scores"]
+        self._sources.add(answer["text_source"])
+        self._tell(asked.end - self.offset)
+        yield Segment(
+            start=asked.start,
+            end=asked.end,
+            label=max(scores, key=lambda label: scores[label]),
+            scores=scores,
+            text=answer["text"],
+            channel=asked.channel,
+        )
+
+    def _tell(self, finished: float) -> None:
+        self.finished = max(self.finished, finished)
+        if self.watch is not None:
+            self.watch(self)
+
+    def _key(self) -> dict[str, Any]:
+        """Everything that the answers depend on."""
+        assert isinstance(self._audio, (str, os.PathLike))
+        settings = self._settings
+        transcriber = None
+        if settings.words is None and settings.text is TRANSCRIBE:
+            transcriber = getattr(self._recogniser.transcriber, "name", None)
+        return {
+            "format": 1,
+            "recording": file_digest(self._audio),
+            "model": self._recogniser.name,
+            "bundle": file_digest(self._recogniser.bundle.folder / "bundle.json"),
+            "transcriber": transcriber,
+            "words": None if settings.words is None else [[w.start, w.end, w.text, w.channel] for w in settings.words],
+            "part": [settings.start, settings.end],
+            "channels": settings.channels,
+            "cuts": asdict(settings.cuts),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole recording in the layout of a prediction, its ``segments`` filled.
+
+        ``scores`` are the segments' average, weighted by their length; where no speech was found, ``label`` is None and
+        ``scores`` is empty.
+        """
+        whole = sum(segment.end - segment.start for segment in self.segments)
+        scores = {
+            label: sum((s.end - s.start) * s.scores[label] for s in self.segments) / whole
+            for label in (self.segments[0].scores if self.segments else ())
+        }
+        prediction = Prediction(
+            label=max(scores, key=lambda label: scores[label], default=""),
+            scores=scores,
+            duration=self.duration,
+            text=" ".join(segment.text for segment in self.segments if segment.text) or None,
+            text_source=self.text_source,
+            model=self._recogniser.name,
+            file=self.file,
+            segments=tuple(self.segments),
+        )
+        return {**prediction.to_dict(), "label": prediction.label or None}
