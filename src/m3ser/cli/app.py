@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from m3ser import __version__
+from m3ser.cli.bench_verb import bench
 from m3ser.cli.compare import compare
 from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
@@ -106,6 +107,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(complexity)
 app.add_typer(reproduce, name="reproduce")
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:
