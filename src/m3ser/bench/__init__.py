@@ -8,7 +8,7 @@ from m3ser.bench.machine import Machine, this_machine
 from m3ser.bench.measure import MIN_RUNS, Figure, take_turns
 from m3ser.bench.page import markdown
 from m3ser.bench.rows import Measured, Outcome, Ready, Row, Side
-from m3ser.bench.run import GROUPS, choose, measure
+from m3ser.bench.run import GROUPS, choose, measure_row
 
 __all__ = [
     "GROUPS",
@@ -22,7 +22,7 @@ __all__ = [
     "Side",
     "choose",
     "markdown",
-    "measure",
+    "measure_row",
     "take_turns",
     "this_machine",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,16 +44,12 @@ def peak_memory(seconds: float) -> Ready:
     """
     from m3ser.bench.material import write_recording
 
-    folder = tempfile.TemporaryDirectory()
-    file = Path(folder.name) / "speech.flac"
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = Path(folder) / "speech.flac"
     write_recording(file, seconds)
     command = [*_PREDICT, str(file), "--text", "I think so.", "--max-seconds", f"{seconds:g}", "--json"]
-
-    def run() -> float:
-        assert folder.name  # holds the folder: it is deleted with this process
-        return _seconds_and_memory(command)[1]
-
-    return Ready(run)
+    return Ready(lambda: _seconds_and_memory(command)[1])
 
 
 def _seconds_and_memory(command: list[str]) -> tuple[float, float]:

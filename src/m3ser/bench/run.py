@@ -7,12 +7,12 @@ from contextlib import ExitStack
 
 from m3ser.bench import command, front_end, starter
 from m3ser.bench.arithmetic import MATRIX_PRODUCTS
-from m3ser.bench.measure import take_turns
+from m3ser.bench.measure import REST, take_turns
 from m3ser.bench.rows import Measured, Outcome, Row, Side
 from m3ser.bench.worker import SideError, Worker, available_cores
 from m3ser.errors import UsageError
 
-__all__ = ["GROUPS", "choose", "measure"]
+__all__ = ["GROUPS", "choose", "measure_row"]
 
 GROUPS: tuple[tuple[Row, ...], ...] = (front_end.ROWS, starter.ROWS, command.ROWS)
 """Every row, in the order of the page. A group is a file with `ROWS` and the functions that set their sides up."""
@@ -37,7 +37,9 @@ def _means(name: str, row: Row) -> bool:
     return row.name == name or row.name.startswith(f"{name}-")
 
 
-def measure(row: Row, *, runs: int, after_each: Callable[[], object] = lambda: None) -> Measured:
+def measure_row(
+    row: Row, *, runs: int, rest: float = REST, after_each: Callable[[], object] = lambda: None
+) -> Measured:
     """Set both sides up, run them in turn, and tell what was found.
 
     A side that cannot be set up, or fails, is a result like any other; the other one is measured all the same.
@@ -45,6 +47,7 @@ def measure(row: Row, *, runs: int, after_each: Callable[[], object] = lambda: N
     Args:
         row: what to compare.
         runs: counted runs of each side.
+        rest: seconds of quiet before each run.
         after_each: called after each run of a side.
     """
     cores = min(row.cores or available_cores(), available_cores())
@@ -54,7 +57,7 @@ def measure(row: Row, *, runs: int, after_each: Callable[[], object] = lambda: N
         flops = ours.flops if isinstance(ours, Worker) and not row.no_limit else None
         limit = None if flops is None else _open(stack, MATRIX_PRODUCTS, cores)
         wanted = [(row.ours, ours), (row.peer, peer), (MATRIX_PRODUCTS, limit)]
-        outcomes = _run([(side, one) for side, one in wanted if side and one], row, runs, after_each)
+        outcomes = _run([(side, one) for side, one in wanted if side and one], row, runs, rest, after_each)
         products = outcomes.get(MATRIX_PRODUCTS.title)
         return Measured(
             row,
@@ -74,7 +77,7 @@ def _open(stack: ExitStack, side: Side, cores: int) -> Worker | SideError:
 
 
 def _run(
-    sides: list[tuple[Side, Worker | SideError]], row: Row, runs: int, after_each: Callable[[], object]
+    sides: list[tuple[Side, Worker | SideError]], row: Row, runs: int, rest: float, after_each: Callable[[], object]
 ) -> dict[str, Outcome]:
     """What became of each side, by its title."""
     outcomes: dict[str, Outcome] = {}
@@ -98,7 +101,8 @@ def _run(
 
         return run
 
-    figures = take_turns([turn(title) for title in going], runs=runs, warm_up=row.warm_up, after_each=after_each)
+    turns = [turn(title) for title in going]
+    figures = take_turns(turns, runs=runs, warm_up=row.warm_up, rest=rest, after_each=after_each)
     for title, figure in zip(going, figures, strict=True):
         outcomes.setdefault(title, Outcome(title, figure))
     return outcomes

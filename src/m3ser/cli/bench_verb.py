@@ -50,7 +50,7 @@ def bench(
 
     Exit code 1 where m3ser's own side of a row failed.
     """
-    from m3ser.bench import choose, markdown, measure, this_machine
+    from m3ser.bench import choose, markdown, measure_row, this_machine
     from m3ser.files import write_whole
 
     rows = choose(only or ())
@@ -63,7 +63,7 @@ def bench(
     try:
         with LateProgress("measuring", len(rows)) as progress:
             for row in rows:
-                measured.append(measure(row, runs=runs))
+                measured.append(measure_row(row, runs=runs))
                 progress.advance()
                 if as_json:
                     with progress.paused():
