@@ -20,7 +20,7 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Outcome]]:
     """What becomes of m3ser's side of a row, by the row's name; 10 ms where nothing is said. Peers are missing."""
     special: dict[str, Outcome] = {}
 
-    def measure(row: Row, *, runs: int) -> Measured:
+    def measure(row: Row, *, runs: int, after_each: Callable[[], object]) -> Measured:
         ours = special.get(row.name, Outcome("m3ser", Figure((0.01,) * runs)))
         if ours.problem == "interrupted":
             raise KeyboardInterrupt

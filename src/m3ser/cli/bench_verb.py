@@ -61,10 +61,12 @@ def bench(
         json_line({**machine.to_dict(), "runs": runs})
     measured: list[Measured] = []
     try:
-        with LateProgress("measuring", len(rows)) as progress:
-            for row in rows:
-                measured.append(measure_row(row, runs=runs))
-                progress.advance()
+        # As many as a row has at most: one more than the counted runs, of ours, the peer and matrix products.
+        turns = 3 * (runs + 1)
+        with LateProgress("measuring", len(rows) * turns) as progress:
+            for number, row in enumerate(rows, 1):
+                measured.append(measure_row(row, runs=runs, after_each=progress.advance))
+                progress.update(number * turns, len(rows) * turns)
                 if as_json:
                     with progress.paused():
                         json_line(measured[-1].to_dict())
