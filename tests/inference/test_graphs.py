@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from m3ser import inference
 from m3ser.bundle import AudioPart, Bundle, TextPart
 from m3ser.errors import BundleError, UsageError
-from m3ser.inference.graphs import Graph, Graphs, SessionSettings
+from m3ser.inference.graphs import Graphs, SessionSettings
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -150,32 +149,3 @@ def test_int8_weights_are_widened_not_run_as_int8(tmp_path: Path, tiny_bundle: B
     expected = x.astype(np.float64) @ (weights * scales.astype(np.float64))
     np.testing.assert_allclose(session.run(None, {"x": x})[0], expected, atol=1e-5 * np.abs(expected).max())
     assert [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node] == ["MatMul"]
-
-
-class TestLoadingSideBySide:
-    def test_each_graph_once_and_what_is_loaded_not_again(
-        self, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        graphs = Graphs(tiny_bundle, SessionSettings(threads=1))
-        opened: list[Graph] = []
-        plain = Graph._open
-        monkeypatch.setattr(Graph, "_open", lambda self: opened.append(self) or plain(self))
-        graphs.fusion.load()
-        graphs.load(graphs.text, graphs.audio, graphs.fusion)
-        assert [graphs.text.is_loaded, graphs.audio.is_loaded, graphs.fusion.is_loaded] == [True] * 3
-        assert opened[0] is graphs.fusion
-        assert {id(graph) for graph in opened[1:]} == {id(graphs.text), id(graphs.audio)}
-        graphs.load(graphs.text, graphs.audio)
-        assert len(opened) == 3
-
-    def test_a_graph_that_is_not_needed_is_not_loaded(self, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        recogniser = inference.load(tiny_folder, transcriber=None, threads=1)
-        recogniser.predict(text="I am fine")
-        graphs = recogniser._model._graphs
-        assert [graphs.text.is_loaded, graphs.audio.is_loaded, graphs.fusion.is_loaded] == [True, False, True]
-
-    def test_the_one_that_fails_is_told_of(self, write_tiny: Callable[..., Path]) -> None:
-        folder = write_tiny(files={"audio_encoder.onnx": b"no graph"})
-        graphs = Graphs(Bundle.open(folder), SessionSettings(threads=1))
-        with pytest.raises(BundleError, match=r"audio_encoder\.onnx"):
-            graphs.load(graphs.text, graphs.audio, graphs.fusion)

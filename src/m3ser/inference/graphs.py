@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +114,6 @@ class Graph:
             if self._session is None:
                 self._session = self._open()
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether it is ready to run."""
-        return self._session is not None
-
     def run(self, *arrays: Array) -> list[Array]:
         """The graph's outputs for one array per input, in the order of `outputs`.
 
@@ -195,21 +189,6 @@ class Graphs:
             width=len(manifest.labels),
             settings=settings,
         )
-
-    def load(self, *graphs: Graph) -> None:
-        """Load those of `graphs` that are not loaded yet, side by side: most of it is work on one core each.
-
-        Raises:
-            BundleError: as :meth:`Graph.load`, of the first of them that fails.
-        """
-        waiting = [graph for graph in graphs if not graph.is_loaded]
-        if not waiting:
-            return
-        import onnxruntime  # noqa: F401 - before the threads, which would wait for each other's import
-
-        with ThreadPoolExecutor(len(waiting), thread_name_prefix="m3ser-load") as pool:
-            for _ in pool.map(Graph.load, waiting):
-                pass
 
 
 def _runtime_faults() -> tuple[type[Exception], ...]:

@@ -55,17 +55,10 @@ class Model:
         """
         if not utterances:
             return []
-        self._load_for(utterances)
         logits = self._logits(self._text_states(utterances), self._audio_states(utterances))
         if not np.isfinite(logits).all():
             raise BundleError(f"Model '{self._manifest.full_name}' gave scores that are NaN or infinite; it is broken.")
         return [self._prediction(*pair) for pair in zip(utterances, logits, strict=True)]
-
-    def _load_for(self, utterances: Sequence[Prepared]) -> None:
-        """Load the graphs that these utterances need, unless they are loaded."""
-        words, voice = any(u.text is not None for u in utterances), any(u.windows for u in utterances)
-        graphs = self._graphs
-        graphs.load(*[graphs.text] * words, *[graphs.audio] * voice, graphs.fusion)
 
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
         """Audio states (steps, dim) of each utterance; (0, dim) where it has no sound."""
