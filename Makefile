@@ -11,7 +11,7 @@ help:
 	@echo "make test       the tests; make test-slow: those that take longer"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       write docs/commands.md from the commands' own help"
-	@echo "make bench      speed beside the peers, in one run"
+	@echo "make bench      speed and memory beside the peers, in one run"
 	@echo "make clean      remove the environments and caches"
 
 demo: $(DEMO)/installed
@@ -32,8 +32,7 @@ docs: $(FULL)/installed
 	$(FULL)/bin/python -m m3ser.cli.reference
 
 bench: $(FULL)/installed
-	$(FULL)/bin/python benchmarks/front_end.py
-	$(FULL)/bin/python benchmarks/cold_start.py
+	$(FULL)/bin/m3ser bench
 
 clean:
 	rm -rf $(DEMO) $(FULL) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,7 +28,8 @@ BELOW = {
     "models": COMMON | {"encoders"},
     "training": COMMON | {"audio", "text", "corpora", "evaluation", "encoders", "models"},
     "inference": COMMON | {"audio", "text", "corpora"},
-    "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference"},
+    "bench": COMMON | {"audio", "text", "encoders", "models", "inference"},
+    "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference", "bench"},
 }
 """What each room stands on. `models` reaches the command line by its torch-free list of systems alone."""
 
@@ -83,7 +84,7 @@ def test_public_names_are_there(room: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "cli.app"])
+@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "bench", "cli.app"])
 def test_user_wing_starts_without_the_research_wing(room: str) -> None:
     code = f"import sys, m3ser.{room}; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

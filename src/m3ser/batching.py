@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["length_batches", "pad", "windows"]
+__all__ = ["length_batches", "pad", "window_edges", "windows"]
 
 
 def length_batches(lengths: Sequence[int], *, budget: int) -> list[list[int]]:
@@ -55,6 +55,10 @@ def windows(features: NDArray[Any], *, longest: int) -> list[NDArray[Any]]:
     They are as equal in length as can be: cutting full windows off the front would leave a last one of a few frames,
     in which no encoder hears anything.
     """
-    count = -(-len(features) // longest)
-    edges = [len(features) * i // count for i in range(count + 1)] if count else []
-    return [features[start:end] for start, end in itertools.pairwise(edges)]
+    return [features[start:end] for start, end in itertools.pairwise(window_edges(len(features), longest=longest))]
+
+
+def window_edges(frames: int, *, longest: int) -> list[int]:
+    """Where :func:`windows` cuts: each window's first frame, and `frames` at the end; empty for no frames."""
+    count = -(-frames // longest)
+    return [frames * i // count for i in range(count + 1)] if count else []

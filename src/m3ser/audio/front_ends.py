@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.audio import acoustic, kaldi, vggish, waveform, whisper
+from m3ser.audio import acoustic, blockwise, kaldi, vggish, waveform, whisper
 from m3ser.audio.resampling import SAMPLE_RATE
 
 __all__ = ["FRONT_ENDS", "FrontEnd"]
@@ -26,6 +26,7 @@ class FrontEnd:
         hop: samples from one step to the next.
         min_samples: samples that the first step needs; fewer give no step.
         extra: the extra whose packages it needs; None: it does without.
+        blockwise: the same features of a recording that comes in blocks; None: it has to be there as a whole.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FrontEnd:
     hop: int
     min_samples: int
     extra: str | None = None
+    blockwise: blockwise.Blockwise | None = None
 
     @property
     def frames_per_second(self) -> float:
@@ -71,6 +73,7 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
                 feature_shape=(vggish.EXAMPLE_FRAMES, vggish.BANDS),
                 hop=vggish.EXAMPLE_HOP,
                 min_samples=vggish.EXAMPLE_SAMPLES,
+                blockwise=blockwise.EXAMPLES,
             ),
             FrontEnd(
                 name="whisper80",
@@ -78,6 +81,7 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
                 feature_shape=(whisper.BANDS,),
                 hop=whisper.HOP,
                 min_samples=whisper.HOP,
+                blockwise=blockwise.whisper_blockwise(whisper.BANDS),
             ),
             FrontEnd(
                 name="whisper128",
@@ -85,8 +89,9 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
                 feature_shape=(whisper.MORE_BANDS,),
                 hop=whisper.HOP,
                 min_samples=whisper.HOP,
+                blockwise=blockwise.whisper_blockwise(whisper.MORE_BANDS),
             ),
-            FrontEnd("waveform", waveform.as_it_is, feature_shape=(), hop=1, min_samples=1),
+            FrontEnd("waveform", waveform.as_it_is, (), hop=1, min_samples=1, blockwise=blockwise.SAMPLES),
             FrontEnd("waveform-normalised", waveform.normalised, feature_shape=(), hop=1, min_samples=1),
             FrontEnd(
                 name="wav2vec2-bert",

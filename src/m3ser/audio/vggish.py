@@ -5,7 +5,7 @@ Follows the front end of the AudioSet release (tensorflow/models, research/audio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "EXAMPLE_FRAMES",
     "EXAMPLE_HOP",
     "EXAMPLE_SAMPLES",
+    "blocks_of_examples",
     "log_mel_examples",
     "stream_log_mel_examples",
 ]
@@ -92,10 +93,24 @@ def stream_log_mel_examples(
     Raises:
         AudioError: as :func:`m3ser.audio.stream_waveform`, while iterating.
     """
+    yield from blocks_of_examples(
+        stream_waveform(
+            source, sample_rate=sample_rate, start=start, end=end, max_seconds=max_seconds, block_seconds=block_seconds
+        )
+    )
+
+
+def blocks_of_examples(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """The examples of a waveform at 16 kHz that comes in blocks; joined, they are those of the whole.
+
+    Args:
+        blocks: (samples,) each.
+
+    Yields:
+        (examples, 96, 64) float32, at least one example.
+    """
     pending = np.empty(0, dtype=np.float32)
-    for block in stream_waveform(
-        source, sample_rate=sample_rate, start=start, end=end, max_seconds=max_seconds, block_seconds=block_seconds
-    ):
+    for block in blocks:
         pending = np.concatenate([pending, block])
         examples = _examples(pending)
         if len(examples):

@@ -5,6 +5,7 @@ Follows ``openai/whisper`` (audio.py), except that an utterance is not padded to
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,15 @@ from numpy.typing import NDArray
 from m3ser.audio.resampling import SAMPLE_RATE
 from m3ser.audio.spectrum import MelSpectrum, triangular_filters
 
-__all__ = ["BANDS", "HOP", "MORE_BANDS", "whisper_log_mel", "whisper_mel_filters"]
+__all__ = [
+    "BANDS",
+    "HOP",
+    "MORE_BANDS",
+    "whisper_log_mel",
+    "whisper_logarithms",
+    "whisper_mel_filters",
+    "whisper_range",
+]
 
 WINDOW_LENGTH = SAMPLE_RATE * 25 // 1000  # 400 samples: 25 ms, also the points of the FFT
 HOP = SAMPLE_RATE * 10 // 1000  # 160 samples: 10 ms
@@ -21,6 +30,8 @@ BANDS = 80
 MORE_BANDS = 128  # from large-v3 on
 POWER_FLOOR = 1e-10  # smallest power that is told from silence
 DYNAMIC_RANGE = 8.0  # powers of ten below the utterance's loudest band; what is weaker is raised to that
+
+_FRAMES = 960  # made at a time where a recording comes in blocks: a multiple of what the spectrum has in flight
 
 # Slaney's mel scale (Auditory Toolbox, 1998): straight below 1 kHz, logarithmic above.
 _HERTZ_PER_MEL = 200.0 / 3.0
@@ -46,13 +57,60 @@ def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDA
     if not frames:
         return np.empty((0, bands), dtype=np.float32)
     # The frame centred on the very end is dropped, as in the reference.
-    mel = _spectrum(bands)(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"))[:frames]
+    mel = _logarithms(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"), bands)[:frames]
+    return whisper_range(mel, mel.max())
+
+
+def whisper_logarithms(blocks: Iterable[NDArray[np.float32]], *, bands: int = BANDS) -> Iterator[NDArray[np.float32]]:
+    """:func:`whisper_log_mel` up to the logarithm, of a recording that comes in blocks; joined, it is the whole one's.
+
+    What is left to do needs the utterance's maximum: :func:`whisper_range`.
+
+    Args:
+        blocks: (samples,) each, at 16 kHz; the first one of more than 200 samples.
+        bands: as for :func:`whisper_log_mel`.
+
+    Yields:
+        (frames, bands) float32.
+    """
+    half = WINDOW_LENGTH // 2
+    pending = np.empty(0, dtype=np.float32)  # samples from the first frame on that is not made yet
+    samples = frames = 0
+    for block in blocks:
+        # Before the first sample, and below behind the last, the signal is mirrored.
+        pending = np.concatenate([pending, block] if samples else [block[half:0:-1], block])
+        samples += len(block)
+        # As many frames at a time as the spectrum makes in one go.
+        count = (1 + (len(pending) - WINDOW_LENGTH) // HOP) // _FRAMES * _FRAMES
+        if count > 0:
+            yield _logarithms(pending[: (count - 1) * HOP + WINDOW_LENGTH], bands)
+            pending = pending[count * HOP :]
+            frames += count
+    if samples // HOP > frames:
+        yield _logarithms(np.concatenate([pending, pending[-2 : -2 - half : -1]]), bands)[: samples // HOP - frames]
+
+
+def whisper_range(logarithms: NDArray[np.float32], peak: np.float32) -> NDArray[np.float32]:
+    """The rest of :func:`whisper_log_mel`, in place.
+
+    Args:
+        logarithms: (frames, bands), of :func:`whisper_logarithms`.
+        peak: the largest of them in the whole utterance.
+
+    Returns:
+        (frames, bands) float32.
+    """
+    np.maximum(logarithms, peak - np.float32(DYNAMIC_RANGE), out=logarithms)
+    logarithms += np.float32(4.0)
+    logarithms /= np.float32(4.0)
+    return logarithms
+
+
+def _logarithms(samples: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
+    """log10 of the mel spectra of `samples`, which begin with the first one's window."""
+    mel = _spectrum(bands)(samples)
     np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
-    np.log10(mel, out=mel)
-    np.maximum(mel, mel.max() - np.float32(DYNAMIC_RANGE), out=mel)
-    mel += np.float32(4.0)
-    mel /= np.float32(4.0)
-    return mel
+    return np.log10(mel, out=mel)
 
 
 def whisper_mel_filters(bands: int = BANDS) -> NDArray[np.float64]:

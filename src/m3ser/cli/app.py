@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from m3ser import __version__
 from m3ser.cli.annotate import annotate
+from m3ser.cli.bench_verb import bench
 from m3ser.cli.compare import compare
 from m3ser.cli.complexity import complexity
 from m3ser.cli.corpora import corpora
@@ -110,6 +111,7 @@ app.command()(compare)
 app.command()(report)
 app.command()(complexity)
 app.add_typer(reproduce, name="reproduce")
+app.command()(bench)
 
 
 def _print_version(wanted: bool) -> None:

@@ -64,6 +64,10 @@ def predict(
         float | None,
         typer.Option("--end", metavar="SECONDS", min=0.0, help="Where to stop in each recording."),
     ] = None,
+    max_seconds: Annotated[
+        float,
+        typer.Option("--max-seconds", metavar="SECONDS", min=0.001, help="The longest recording that is taken."),
+    ] = 600.0,
 ) -> None:
     """Recognise the emotion of recordings.
 
@@ -81,7 +85,7 @@ def predict(
 
     failed = 0
     with LateProgress("recognising", len(files) or 1) as progress:
-        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
+        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads, max_seconds=max_seconds)
         if text is None and not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)

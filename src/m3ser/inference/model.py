@@ -13,6 +13,7 @@ from m3ser.bundle import Bundle
 from m3ser.errors import BundleError
 from m3ser.inference.graphs import Graphs, SessionSettings
 from m3ser.inference.preparation import Prepared
+from m3ser.inference.windows import StreamedWindows
 from m3ser.schema import Prediction
 from m3ser.text import load_tokenizer
 
@@ -61,14 +62,23 @@ class Model:
 
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
         """Audio states (steps, dim) of each utterance; (0, dim) where it has no sound."""
-        stretches = [window for utterance in utterances for window in utterance.windows]
+        held = [u.windows if isinstance(u.windows, tuple) else () for u in utterances]
+        in_order = iter(self._encoded([window for windows in held for window in windows]))
+        result = []
+        for utterance, windows in zip(utterances, held, strict=True):
+            states = list(itertools.islice(in_order, len(windows)))
+            if isinstance(utterance.windows, StreamedWindows):
+                states = [self._encoded([window])[0] for window in utterance.windows]
+            result.append(np.concatenate([np.zeros((0, self._manifest.audio.dim), np.float32), *states]))
+        return result
+
+    def _encoded(self, stretches: Sequence[NDArray[np.float32]]) -> list[States]:
+        """Audio states (steps, dim) of each window."""
         encoded: dict[int, States] = {}
         for batch in length_batches([len(window) for window in stretches], budget=self._audio_budget):
             states, mask = self._graphs.audio.run(*pad([stretches[i] for i in batch]))
             encoded.update((i, states[row, mask[row]]) for row, i in enumerate(batch))
-        in_order = (encoded[i] for i in range(len(stretches)))
-        nothing = np.zeros((0, self._manifest.audio.dim), np.float32)
-        return [np.concatenate([nothing, *itertools.islice(in_order, len(u.windows))]) for u in utterances]
+        return [encoded[i] for i in range(len(stretches))]
 
     def _text_states(self, utterances: Sequence[Prepared]) -> list[States]:
         """Text states (tokens, dim) of each utterance; (0, dim) where it has no words."""

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, AudioSource, FrontEnd, load_waveform
-from m3ser.audio.sources import source_label
+from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, AudioSource, FrontEnd, stream_waveform
+from m3ser.audio.sources import is_array, source_label
 from m3ser.batching import windows
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
 from m3ser.inference.requests import TRANSCRIBE, Request
+from m3ser.inference.windows import StreamedWindows
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean
 from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
 
 __all__ = ["Preparation", "Prepared"]
+
+Windows: TypeAlias = "tuple[NDArray[np.float32], ...] | StreamedWindows"
+
+# A recording beyond this is decoded twice, the second time while the encoder works, rather than held in memory.
+_HELD_SECONDS = 120.0
 
 _log = logging.getLogger("m3ser.inference")
 
@@ -31,7 +41,8 @@ class Prepared:
     Attributes:
         file: the recording as the caller named it.
         duration: seconds of sound; None: there is none.
-        windows: features, each (frames, ...) and no longer than the audio encoder takes; empty: no sound.
+        windows: features, each (frames, ...) and no longer than the audio encoder takes; empty: no sound. Those of a
+            long recording are made when they are needed.
         text: the cleaned words; None: there are none.
         text_source: where they came from.
         removed: what cleaning took out of them.
@@ -39,7 +50,7 @@ class Prepared:
 
     file: str | None
     duration: float | None
-    windows: tuple[NDArray[np.float32], ...]
+    windows: Windows
     text: str | None
     text_source: TextSource
     removed: tuple[str, ...]
@@ -101,19 +112,19 @@ class Preparation:
         text = request.text if isinstance(request.text, str) else None
         source: TextSource = "given"
         duration: float | None = None
-        stretches: tuple[NDArray[np.float32], ...] = ()
+        stretches: Windows = ()
         if request.audio is not None:
-            waveform = load_waveform(
-                request.audio,
-                sample_rate=request.sample_rate,
-                start=request.start,
-                end=request.end,
-                max_seconds=self._max_seconds,
-            )
-            duration = len(waveform) / SAMPLE_RATE
-            stretches = self._windows(waveform, request.audio)
-            if request.text is TRANSCRIBE:
-                text, source = self._transcript(waveform, request.audio), "transcribed"
+            # What is transcribed has to be there as a whole.
+            transcribing = request.text is TRANSCRIBE and self.transcriber is not None
+            begin, rest = self._begin(request, held=transcribing)
+            if rest is not None:
+                duration, stretches = self._streamed(begin, rest, request)
+            else:
+                waveform = begin[0] if len(begin) == 1 else np.concatenate(begin)
+                duration = len(waveform) / SAMPLE_RATE
+                stretches = self._windows(waveform, request.audio)
+                if transcribing:
+                    text, source = self._transcript(waveform, request.audio), "transcribed"
         cleaned = CleanText("") if text is None else clean(text)
         if not cleaned.text and not stretches:
             raise TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
@@ -125,6 +136,64 @@ class Preparation:
             text_source=source if cleaned.text else "none",
             removed=cleaned.removed,
         )
+
+    def _begin(
+        self, request: Request, *, held: bool
+    ) -> tuple[list[NDArray[np.float32]], Iterator[NDArray[np.float32]] | None]:
+        """Decode all of a recording, or the beginning of a long one, and what will decode the rest of that.
+
+        Args:
+            request: whose recording it is.
+            held: decode all of it, however long it is.
+        """
+        blocks = self._decoded(request)
+        held = held or self._front_end.blockwise is None or not _can_be_read_again(request.audio)
+        most = math.inf if held else _HELD_SECONDS * SAMPLE_RATE
+        begin: list[NDArray[np.float32]] = []
+        for block in blocks:
+            begin.append(block)
+            most -= len(block)
+            if most < 0:
+                return begin, blocks
+        return begin, None
+
+    def _decoded(self, request: Request) -> Iterator[NDArray[np.float32]]:
+        assert request.audio is not None
+        return stream_waveform(
+            request.audio,
+            sample_rate=request.sample_rate,
+            start=request.start,
+            end=request.end,
+            max_seconds=self._max_seconds,
+        )
+
+    def _streamed(
+        self, begin: list[NDArray[np.float32]], rest: Iterator[NDArray[np.float32]], request: Request
+    ) -> tuple[float, StreamedWindows]:
+        """Seconds of a long recording, and its windows."""
+        assert request.audio is not None
+        assert self._front_end.blockwise is not None
+        samples = 0
+
+        def counted() -> Iterator[NDArray[np.float32]]:
+            nonlocal samples
+            while begin:
+                block = begin.pop(0)
+                samples += len(block)
+                yield block
+            for block in rest:
+                samples += len(block)
+                yield block
+
+        extent = self._front_end.blockwise.survey(counted())
+        windows_ = StreamedWindows(
+            lambda: self._decoded(request),
+            self._front_end.blockwise,
+            extent,
+            longest=self._window,
+            label=source_label(request.audio),
+        )
+        return samples / SAMPLE_RATE, windows_
 
     def _windows(self, waveform: NDArray[np.float32], source: AudioSource) -> tuple[NDArray[np.float32], ...]:
         features = self._front_end.features(waveform)
@@ -145,3 +214,8 @@ class Preparation:
             # The voice can still be judged, and the prediction says that its text is missing.
             _log.warning("%s was not transcribed, so the voice alone is used: %s", source_label(source), error)
             return None
+
+
+def _can_be_read_again(source: AudioSource | None) -> bool:
+    """Whether a recording can be decoded twice; a pipe, for one, cannot."""
+    return isinstance(source, (str, bytes, os.PathLike)) or is_array(source)

@@ -1,0 +1,144 @@
+"""The rows' own set-up, as small as it goes: each does the work that it claims to do."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from m3ser.audio import probe
+from m3ser.bench import command, front_end, material, starter
+from m3ser.bench.arithmetic import log_mel_flops, matrix_products, run_counted
+from m3ser.bench.measure import timed
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 48_000])
+def test_log_mel(sample_rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = front_end.ours(seconds=1, sample_rate=sample_rate)
+    assert timed(ready.run) > 0
+    assert ready.audio_seconds == 1
+    assert ready.flops == (log_mel_flops(96) if sample_rate == 16_000 else None)
+
+
+def test_log_mel_of_the_peer() -> None:
+    pytest.importorskip("torchvggish")
+    assert timed(front_end.torchvggish(seconds=1, sample_rate=16_000).run) > 0
+
+
+def test_the_count_of_a_log_mel_frame() -> None:
+    # Window, FFT of 512 points, 236 bins between 125 and 7500 Hz, 64 bands.
+    assert log_mel_flops(1) == 400 + 2.5 * 512 * 9 + 236 * 4 + 236 * 4 + 128
+    assert log_mel_flops(7) == 7 * log_mel_flops(1)
+
+
+def test_matrix_products_give_a_rate() -> None:
+    ready = matrix_products(size=64, products=2)
+    assert ready.flops == 2 * 64**3
+    assert 1e6 < timed(ready.run) < 1e14
+
+
+def test_the_starter_answers_each_clip_with_its_words(starter_bundle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from m3ser.inference import Recogniser
+
+    asked: list[tuple[Any, Any]] = []
+    plain = Recogniser.predict
+    monkeypatch.setattr(
+        Recogniser,
+        "predict",
+        lambda self, audio, **options: asked.append((audio, options["text"])) or plain(self, audio, **options),
+    )
+    one = starter.answers(count=2)
+    assert timed(one.run) > 0
+    first, second = material.clips()[:2]
+    assert asked == [(first.path, first.text), (second.path, second.text)]
+    assert one.audio_seconds == pytest.approx(sum(soundfile.info(clip.path).duration for clip in (first, second)))
+    together = starter.answers(copies=2, batched=True, count=2)
+    assert timed(together.run) > 0
+    # The figure is for going through the clips once, so the arithmetic is, too.
+    assert (together.audio_seconds, together.flops) == (one.audio_seconds, one.flops)
+
+
+def test_operations_are_counted_from_the_shapes_that_ran(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    node, value, kind = onnx.helper.make_node, onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    tensors = {"filter": (5, 3, 7), "right": (4, 6)}
+    graph = onnx.helper.make_graph(
+        [
+            node("Conv", ["sound", "filter"], ["heard"]),
+            node("MatMul", ["left", "right"], ["product"]),
+            node("Relu", ["product"], ["kept"]),
+        ],
+        "counted",
+        [value("sound", kind, ["batch", 3, "time"]), value("left", kind, ["batch", "rows", 4])],
+        [value("heard", kind, None), value("kept", kind, None)],
+        [onnx.numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in tensors.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    (tmp_path / "graph.onnx").write_bytes(model.SerializeToString())
+    feed = {"sound": np.ones((2, 3, 20), np.float32), "left": np.ones((2, 9, 4), np.float32)}
+    flops, (heard, kept) = run_counted(tmp_path / "graph.onnx", feed)
+    assert heard.shape == (2, 5, 14)
+    assert kept.shape == (2, 9, 6)
+    assert flops == 2 * (2 * 5 * 14) * (3 * 7) + 2 * (2 * 9 * 6) * 4
+
+
+@pytest.fixture
+def starter_bundle(repository: Path) -> None:
+    if not (repository / "src" / "m3ser" / "bundled" / "starter" / "bundle.json").is_file():
+        pytest.skip("needs the bundled model, which this checkout does not have yet")
+
+
+@pytest.mark.slow
+def test_the_pipeline_hears_the_same_clips() -> None:
+    pytest.importorskip("transformers")
+    for batch_size in (1, 2):
+        ready = starter.wav2vec2_pipeline(batch_size=batch_size, count=2, layers=1, hidden=48)
+        assert timed(ready.run) > 0
+        assert ready.audio_seconds == pytest.approx(
+            sum(soundfile.info(clip.path).duration for clip in material.clips()[:2])
+        )
+
+
+@pytest.mark.slow
+def test_transcribing() -> None:
+    pytest.importorskip("moonshine_voice")
+    pytest.importorskip("faster_whisper")
+    assert timed(starter.transcribed(count=1).run) > 0
+
+
+def test_a_recording_of_the_length_asked_for(tmp_path: Path) -> None:
+    material.write_recording(tmp_path / "speech.flac", 31.5, sample_rate=16_000)
+    info = probe(tmp_path / "speech.flac")
+    assert (info.duration, info.sample_rate, info.channels) == (31.5, 16_000, 2)
+    left, right = soundfile.read(tmp_path / "speech.flac", dtype="float32")[0].T
+    np.testing.assert_array_equal(left, right)
+    np.testing.assert_allclose(left, material.speech(31.5, 16_000), atol=1e-4)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a process used")
+def test_a_process_is_timed_and_weighed() -> None:
+    size = 150_000_000
+    seconds, memory = command._seconds_and_memory([sys.executable, "-c", f"import time; b = b'x' * {size}"])
+    assert seconds > 0
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    assert size < memory < max(size, own) + 300_000_000
+    with pytest.raises(command.subprocess.CalledProcessError):
+        command._seconds_and_memory([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_imports_that_are_not_there() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        command.imports(["sys", "a_package_that_is_not_there"])
+    assert timed(command.imports(["json", "csv"]).run) > 0
+
+
+def test_the_commands_answer(starter_bundle: None) -> None:
+    """Each raises where the command fails."""
+    assert timed(command.cold_answer().run) > 0
+    assert timed(command.peak_memory(seconds=3.0).run) > 50e6
