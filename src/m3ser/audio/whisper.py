@@ -1,6 +1,7 @@
 """Whisper's log-mel spectrum (Radford et al. 2022, "Robust speech recognition via large-scale weak supervision").
 
-Follows ``openai/whisper`` (audio.py), except that an utterance is not padded to 30 s: the model that reads it masks.
+Follows ``openai/whisper`` (audio.py), in single precision like it, except that an utterance is not padded to 30 s: the
+model that reads it masks.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _BREAK_MEL = _BREAK_HERTZ / _HERTZ_PER_MEL  # 15
 _LOG_STEP = np.log(6.4) / 27.0  # 27 mels from 1 kHz to 6.4 kHz
 
 
-def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDArray[np.float32]:
+def whisper_log_mel(
+    waveform: NDArray[np.float32], *, bands: int = BANDS, threads: int | None = None
+) -> NDArray[np.float32]:
     """Whisper's input for one utterance.
 
     Power spectra of 25 ms every 10 ms, centred (the ends are mirrored); mel bands from 0 to 8 kHz; log10, no weaker
@@ -38,6 +41,7 @@ def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDA
     Args:
         waveform: (samples,) at 16 kHz, in [-1, 1].
         bands: 80, or 128 for the models from large-v3 on.
+        threads: as in :func:`m3ser.audio.log_mel_examples`.
 
     Returns:
         (samples // 160, bands) float32, mostly in [-1, 1.5].
@@ -46,9 +50,7 @@ def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDA
     if not frames:
         return np.empty((0, bands), dtype=np.float32)
     # The frame centred on the very end is dropped, as in the reference.
-    mel = _spectrum(bands)(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"))[:frames]
-    np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
-    np.log10(mel, out=mel)
+    mel = _spectrum(bands)(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"), threads=threads)[:frames]
     np.maximum(mel, mel.max() - np.float32(DYNAMIC_RANGE), out=mel)
     mel += np.float32(4.0)
     mel /= np.float32(4.0)
@@ -74,5 +76,15 @@ def _slaney_mel(hertz: float) -> float:
 @cache
 def _spectrum(bands: int) -> MelSpectrum:
     return MelSpectrum(
-        window_length=WINDOW_LENGTH, hop=HOP, fft_length=WINDOW_LENGTH, filters=whisper_mel_filters(bands), power=True
+        window_length=WINDOW_LENGTH,
+        hop=HOP,
+        fft_length=WINDOW_LENGTH,
+        filters=whisper_mel_filters(bands),
+        power=True,
+        finish=_take_logarithm,
     )
+
+
+def _take_logarithm(mel: NDArray[np.float32]) -> None:
+    np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
+    np.log10(mel, out=mel)
