@@ -11,16 +11,16 @@ are dealt out to 16 phases, ``n = 16 j + phase``, and with ``L = fft_length / 16
     X[g + q * L] = sum over phase of  exp(-2 pi i q phase / 16) * Z[phase, g]                      the outer product
 
 The samples are real, so that ``g`` up to ``L / 2`` gives every bin: the others are conjugates of these. For VGGish (400
-samples, 512 points, 64 bands) that is 13,600 and 17,408 multiply-adds a frame, a seventh of the plain product's; the
-mel bands are a third product of 17,408.
+samples, 512 points, 64 bands) that is 13,600 and 16,320 multiply-adds a frame, a sixth of the plain product's; the mel
+bands are a third product of 16,320.
 
 How near that gets to the limit. One core of a Xeon with AVX-512 (2 MB of second-level cache) does 155 GFLOP/s in large
-products of single precision, so that the three products take at least 0.62 us a frame. They take 0.80, and all of it
-1.25: copying frames to where BLAS wants them 0.20, squares and roots 0.17, logarithms and the rest 0.08.
+products of single precision, so that the three products take at least 0.60 us a frame. They take 0.78, and all of it
+1.25: copying frames to where BLAS wants them 0.20, squares and roots 0.16, logarithms and the rest 0.11.
 
 What single precision costs. Rounding errors are some 1e-7 of the loudest bin, and the logarithm shows them in quiet
-bands: on speech they reach 9e-5 in rare frames, at 3e-7 on average. Twice as many phases as 8 halve that, for the sums
-are shorter; in double precision everything takes twice as long.
+bands: on speech they reach 9e-5 in rare frames, and are 3e-7 on average. With 8 phases, whose sums are longer, they
+reach 2e-4 at the same speed; in double precision everything takes twice as long.
 """
 
 from __future__ import annotations
