@@ -43,12 +43,19 @@ class FrontEnd:
         return SAMPLE_RATE / self.hop
 
 
-def _vggish_features(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vggish.log_mel_examples(waveform, SAMPLE_RATE)
+# One thread each: who works through many recordings has other threads at work on the next ones.
+
+
+def _vggish_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vggish.log_mel_examples(samples, SAMPLE_RATE, threads=1)
+
+
+def _whisper80_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return whisper.whisper_log_mel(samples, threads=1)
 
 
 def _whisper128_features(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    return whisper.whisper_log_mel(samples, bands=whisper.MORE_BANDS)
+    return whisper.whisper_log_mel(samples, bands=whisper.MORE_BANDS, threads=1)
 
 
 def _mfcc39_and_egemaps(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -77,7 +84,7 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
             ),
             FrontEnd(
                 name="whisper80",
-                features=whisper.whisper_log_mel,
+                features=_whisper80_features,
                 feature_shape=(whisper.BANDS,),
                 hop=whisper.HOP,
                 min_samples=whisper.HOP,

@@ -1,6 +1,7 @@
 """Whisper's log-mel spectrum (Radford et al. 2022, "Robust speech recognition via large-scale weak supervision").
 
-Follows ``openai/whisper`` (audio.py), except that an utterance is not padded to 30 s: the model that reads it masks.
+Follows ``openai/whisper`` (audio.py), in single precision like it, except that an utterance is not padded to 30 s: the
+model that reads it masks.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _BREAK_MEL = _BREAK_HERTZ / _HERTZ_PER_MEL  # 15
 _LOG_STEP = np.log(6.4) / 27.0  # 27 mels from 1 kHz to 6.4 kHz
 
 
-def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDArray[np.float32]:
+def whisper_log_mel(
+    waveform: NDArray[np.float32], *, bands: int = BANDS, threads: int | None = None
+) -> NDArray[np.float32]:
     """Whisper's input for one utterance.
 
     Power spectra of 25 ms every 10 ms, centred (the ends are mirrored); mel bands from 0 to 8 kHz; log10, no weaker
@@ -49,6 +52,7 @@ def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDA
     Args:
         waveform: (samples,) at 16 kHz, in [-1, 1].
         bands: 80, or 128 for the models from large-v3 on.
+        threads: as in :func:`m3ser.audio.log_mel_examples`.
 
     Returns:
         (samples // 160, bands) float32, mostly in [-1, 1.5].
@@ -57,7 +61,7 @@ def whisper_log_mel(waveform: NDArray[np.float32], *, bands: int = BANDS) -> NDA
     if not frames:
         return np.empty((0, bands), dtype=np.float32)
     # The frame centred on the very end is dropped, as in the reference.
-    mel = _logarithms(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"), bands)[:frames]
+    mel = _spectrum(bands)(np.pad(waveform, WINDOW_LENGTH // 2, mode="reflect"), threads=threads)[:frames]
     return whisper_range(mel, mel.max())
 
 
@@ -73,6 +77,7 @@ def whisper_logarithms(blocks: Iterable[NDArray[np.float32]], *, bands: int = BA
     Yields:
         (frames, bands) float32.
     """
+    spectrum = _spectrum(bands)
     half = WINDOW_LENGTH // 2
     pending = np.empty(0, dtype=np.float32)  # samples from the first frame on that is not made yet
     samples = frames = 0
@@ -83,11 +88,11 @@ def whisper_logarithms(blocks: Iterable[NDArray[np.float32]], *, bands: int = BA
         # As many frames at a time as the spectrum makes in one go.
         count = (1 + (len(pending) - WINDOW_LENGTH) // HOP) // _FRAMES * _FRAMES
         if count > 0:
-            yield _logarithms(pending[: (count - 1) * HOP + WINDOW_LENGTH], bands)
+            yield spectrum(pending[: (count - 1) * HOP + WINDOW_LENGTH])
             pending = pending[count * HOP :]
             frames += count
     if samples // HOP > frames:
-        yield _logarithms(np.concatenate([pending, pending[-2 : -2 - half : -1]]), bands)[: samples // HOP - frames]
+        yield spectrum(np.concatenate([pending, pending[-2 : -2 - half : -1]]))[: samples // HOP - frames]
 
 
 def whisper_range(logarithms: NDArray[np.float32], peak: np.float32) -> NDArray[np.float32]:
@@ -104,13 +109,6 @@ def whisper_range(logarithms: NDArray[np.float32], peak: np.float32) -> NDArray[
     logarithms += np.float32(4.0)
     logarithms /= np.float32(4.0)
     return logarithms
-
-
-def _logarithms(samples: NDArray[np.float32], bands: int) -> NDArray[np.float32]:
-    """log10 of the mel spectra of `samples`, which begin with the first one's window."""
-    mel = _spectrum(bands)(samples)
-    np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
-    return np.log10(mel, out=mel)
 
 
 def whisper_mel_filters(bands: int = BANDS) -> NDArray[np.float64]:
@@ -132,5 +130,15 @@ def _slaney_mel(hertz: float) -> float:
 @cache
 def _spectrum(bands: int) -> MelSpectrum:
     return MelSpectrum(
-        window_length=WINDOW_LENGTH, hop=HOP, fft_length=WINDOW_LENGTH, filters=whisper_mel_filters(bands), power=True
+        window_length=WINDOW_LENGTH,
+        hop=HOP,
+        fft_length=WINDOW_LENGTH,
+        filters=whisper_mel_filters(bands),
+        power=True,
+        finish=_take_logarithm,
     )
+
+
+def _take_logarithm(mel: NDArray[np.float32]) -> None:
+    np.maximum(mel, np.float32(POWER_FLOOR), out=mel)
+    np.log10(mel, out=mel)
