@@ -9,6 +9,7 @@ import pytest
 from m3ser import inference
 from m3ser.errors import BundleError, MissingExtraError, UsageError
 
+CPU = ("CPUExecutionProvider",)
 KEYS = ["file", "duration", "label", "scores", "text", "text_source", "model", "segments"]
 """The example of a prediction in the design, key by key."""
 
@@ -38,13 +39,27 @@ def test_the_recogniser_is_asked_for_what_the_options_say(m3ser: Run, fake: Any,
     assert request.audio == "clip.wav"
     assert request.text is text or request.text == text
     assert (request.start, request.end) == (None, None)
-    assert fake.loaded_with == {"model": "starter", "transcriber": "auto", "threads": None}
+    assert fake.loaded_with == {"model": "starter", "transcriber": "auto", "threads": None, "providers": CPU}
 
 
 def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
-    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3"]
+    options = [
+        "--model",
+        "other",
+        "--transcriber",
+        "faster-whisper:base",
+        "--threads",
+        "3",
+        "--provider",
+        "XExecutionProvider",
+    ]
     assert m3ser("predict", "a.wav", "b.wav", *options, "--start", "0.5", "--end", "2").exit_code == 0
-    assert fake.loaded_with == {"model": "other", "transcriber": "faster-whisper:base", "threads": 3}
+    assert fake.loaded_with == {
+        "model": "other",
+        "transcriber": "faster-whisper:base",
+        "threads": 3,
+        "providers": ["XProvider"],
+    }
     assert [(request.start, request.end) for request in fake.asked] == [(0.5, 2.0)] * 2
 
 
