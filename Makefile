@@ -34,6 +34,7 @@ docs: $(FULL)/installed
 bench: $(FULL)/installed
 	$(FULL)/bin/python benchmarks/front_end.py
 	$(FULL)/bin/python benchmarks/cold_start.py
+	$(FULL)/bin/python benchmarks/runtime.py
 
 clean:
 	rm -rf $(DEMO) $(FULL) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -92,7 +92,8 @@ def export(
 
     The graphs are compared with the model as PyTorch runs it: the largest difference of a logit, the share of
     utterances that get the same label, and the change of UA. The report is printed, and kept in the bundle
-    (parity.json, and in its card). In int8 the ranges are fixed beforehand, so that a batch changes no answer. A training that cannot be exported says which part of it, and why. Needs the train extra.
+    (parity.json, and in its card). In int8 the ranges are fixed beforehand, so that a batch changes no answer. A
+    training that cannot be exported says which part of it, and why. Needs the train extra.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"--precision is '{precision}'; expected one of {', '.join(PRECISIONS)}.")

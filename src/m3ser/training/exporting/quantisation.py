@@ -26,6 +26,7 @@ __all__ = ["WholeNumbers", "quantise"]
 
 _TYPES = ("Conv", "Gemm", "MatMul")
 _PASSED_ON = ("MaxPool", "Relu")  # stay in whole numbers between convolutions
+_ROUNDED = ("Conv", *_PASSED_ON)  # what leaves them stays in whole numbers
 _SMALLEST = 1024  # weights; the nodes around a smaller product cost more than it
 
 
@@ -35,7 +36,7 @@ class WholeNumbers:
 
     Attributes:
         fp32: the graph that it was made from.
-        int8: the same with every layer in int8.
+        int8: as the library makes it: every layer in int8, and rounded numbers for whatever else reads what they read.
         layers: the names of the layers' nodes, in the order of the graph.
     """
 
@@ -47,19 +48,34 @@ class WholeNumbers:
         """The graph with these layers in float32 and the others in int8."""
         model = onnx.ModelProto()
         model.CopyFrom(self.int8)
-        wanted = set(names)
-        originals = {node.name: node for node in self.fp32.graph.node if node.name in wanted}
+        originals = {node.name: node for node in self.fp32.graph.node}
+        producers = {output: node for node in originals.values() for output in node.output}
+        active = set(self.layers).difference(names)
+        for node in originals.values():
+            before = producers.get(node.input[0]) if node.input else None
+            if node.op_type in _PASSED_ON and before is not None and before.name in active:
+                active.add(node.name)
         weights = {one.name: one for one in self.fp32.graph.initializer}
         there = {one.name for one in model.graph.initializer}
+        back: set[str] = set()
         for node in model.graph.node:
-            if node.name in originals:
-                original = originals[node.name]
-                del node.input[:]
-                node.input.extend(original.input)
-                for name in original.input:
-                    if name in weights and name not in there:
-                        model.graph.initializer.append(weights[name])
-                        there.add(name)
+            original = originals.get(node.name)
+            if original is None or node.name in active:
+                continue
+            for place, name in enumerate(original.input):
+                before = producers.get(name)
+                if before is not None and before.name in active and before.op_type in _ROUNDED:
+                    continue
+                # The library lets whatever else reads a layer's input read it rounded, residual connections too.
+                node.input[place] = name
+                if name in weights and name not in there:
+                    model.graph.initializer.append(weights[name])
+                    there.add(name)
+                    back.add(name)
+        # A bias in int8 is widened under the name that it had in float32.
+        nodes = [node for node in model.graph.node if not back.intersection(node.output)]
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
         _prune(model.graph)
         return model
 
