@@ -51,7 +51,7 @@ def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
         "--threads",
         "3",
         "--provider",
-        "XExecutionProvider",
+        "XProvider",
     ]
     assert m3ser("predict", "a.wav", "b.wav", *options, "--start", "0.5", "--end", "2").exit_code == 0
     assert fake.loaded_with == {
