@@ -88,12 +88,13 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that is at OUT already.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Make a bundle of a finished training, for m3ser predict --model OUT and m3ser.load(OUT): no torch needed there.
+    """Make a bundle of a finished training.
 
-    The graphs are compared with the model as PyTorch runs it: the largest difference of a logit, the share of
-    utterances that get the same label, and the change of UA. The report is printed, and kept in the bundle
-    (parity.json, and in its card). In int8 the ranges are fixed beforehand, so that a batch changes no answer. A
-    training that cannot be exported says which part of it, and why. Needs the train extra.
+    It is for m3ser predict --model OUT and m3ser.load(OUT), which need no torch. The graphs are compared with the model
+    as PyTorch runs it: the largest difference of a logit, the share of utterances that get the same label, and the
+    change of UA. The report is printed, and kept in the bundle (parity.json, and in its card). In int8 the ranges are
+    fixed beforehand, so that a batch changes no answer. A training that cannot be exported says which part of it, and
+    why. Needs the train extra.
     """
     if precision not in PRECISIONS:
         raise UsageError(f"--precision is '{precision}'; expected one of {', '.join(PRECISIONS)}.")
