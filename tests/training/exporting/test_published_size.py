@@ -75,8 +75,10 @@ def test_it_says_what_pytorch_says(exported: Exported) -> None:
 def test_alone_in_a_batch_and_from_several_threads(exported: Exported, trained: Trained) -> None:
     recogniser = m3ser.load(exported.bundle.folder, transcriber=None, threads=1)
     requests = requests_of(trained)
+    # In int8 the last digit of what lies between the products may decide how a number is rounded.
+    most = 1e-5 if exported.parity.precision == "fp32" else 2e-3
     alone = np.concatenate([shares(recogniser, [one]) for one in requests])
-    np.testing.assert_allclose(shares(recogniser, requests), alone, atol=1e-5)
+    np.testing.assert_allclose(shares(recogniser, requests), alone, atol=most)
     found: dict[int, np.ndarray] = {}
     threads = [threading.Thread(target=lambda i=i: found.update({i: shares(recogniser, requests)})) for i in range(3)]
     for thread in threads:
@@ -85,4 +87,4 @@ def test_alone_in_a_batch_and_from_several_threads(exported: Exported, trained: 
         thread.join()
     assert len(found) == 3
     for other in found.values():
-        np.testing.assert_allclose(other, alone, atol=1e-5)
+        np.testing.assert_allclose(other, alone, atol=most)

@@ -2,7 +2,10 @@
 
 ONNX Runtime's dynamic int8 takes the range of the activations over the whole batch, so that what is said of an
 utterance depends on its neighbours. Here the ranges are measured beforehand, on calibration data, and stored in the
-graph: an utterance gives the same in any batch. Weights have one scale for each output channel.
+graph: no neighbour has a part in how an utterance is rounded. Weights have one scale for each output channel. (What
+lies between the products stays in float32, whose last digit depends on the shape of a batch; where it decides how a
+number is rounded, an int8 model's scores alone and in a batch differ by more than float32's 1e-5, but not by more than
+its own rounding.)
 
 Weights are rounded to seven bits by default: processors that lack VNNI add pairs of products of eight bits in sixteen
 and saturate, and would silently give other numbers than the machine that the model was judged on.
