@@ -192,6 +192,18 @@ class TestRefusal:
         edit_manifest(modernise)
         assert_refused(bundle_folder, f"format {FORMAT + 1}", f"format {FORMAT}", "m3ser 9.1 or later", __version__)
 
+    def test_format_1_is_read_and_always_has_both_modalities(self, bundle_folder: Path, edit_manifest: Any) -> None:
+        edit_manifest(lambda content: content.update(format=1))
+        assert Bundle.open(bundle_folder).manifest.modalities == ("audio", "text")
+        edit_manifest(lambda content: content.pop("text"))
+        assert_refused(bundle_folder, "a bundle of format 1 has both")
+
+    def test_a_model_looks_at_something(self, bundle_folder: Path, edit_manifest: Any) -> None:
+        edit_manifest(lambda content: content.update(audio=None))
+        assert Bundle.open(bundle_folder).manifest.modalities == ("text",)
+        edit_manifest(lambda content: content.update(text=None))
+        assert_refused(bundle_folder, "neither 'audio' nor 'text' is there")
+
     def test_unknown_keys_are_named(self, bundle_folder: Path, edit_manifest: Any) -> None:
         def add(content: dict[str, Any]) -> None:
             content["colour"] = "red"

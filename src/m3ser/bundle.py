@@ -7,9 +7,11 @@
     ├── audio_encoder.onnx   features (batch, frames, ...), mask (batch, frames) -> states, states_mask
     ├── text_encoder.onnx    input_ids, attention_mask (batch, tokens) -> states
     ├── fusion.onnx          text, text_mask, audio, audio_mask -> logits (batch, labels)
+    ├── parity.json          where it was exported from a training: what exporting changed
     ├── tokenizer.json       the text encoder's tokens, as the `tokenizers` library stores them
     └── README.md            the model card
 
+A model that looks at one modality alone has no graph for the other, and a fusion that takes the one pair of inputs.
 Opening a bundle reads data and nothing else: no pickle, no code, no file outside the folder. Needs neither torch nor
 ONNX Runtime.
 """
@@ -18,20 +20,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from m3ser import __version__
+from m3ser.bundle_parts import (
+    FORMAT,
+    MANIFEST_NAME,
+    AudioPart,
+    FileRecord,
+    FusionPart,
+    Manifest,
+    Temperature,
+    TextPart,
+    plain_file_name,
+)
 from m3ser.errors import BundleError
-from m3ser.schema import EMOTIONS
 
 __all__ = [
     "FORMAT",
@@ -44,151 +55,12 @@ __all__ = [
     "Temperature",
     "TextPart",
     "read_manifest",
+    "require_replaceable",
     "write_bundle",
 ]
 
-FORMAT: Final = 1
-"""The layout this module writes, and the only one it reads."""
-
-MANIFEST_NAME = "bundle.json"
-
 _MANIFEST_LIMIT = 1 << 20  # bytes; a real bundle.json has a few thousand
 _HASH_BLOCK = 1 << 20
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def _plain_file_name(name: str) -> str:
-    # One flat folder: a name without a separator cannot lead out of it, on any operating system.
-    if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST_NAME:
-        raise ValueError(f"'{name}' is not a plain file name (letters, digits, '.', '_', '-'; no folder)")
-    return name
-
-
-FileName = Annotated[str, AfterValidator(_plain_file_name)]
-_Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Count = Annotated[int, Field(gt=0)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AudioPart(_Part):
-    """How a waveform becomes audio states.
-
-    Attributes:
-        graph: file of the audio encoder.
-        front_end: the features it takes, by their name in ``m3ser.audio.FRONT_ENDS``.
-        dim: size of one state.
-        max_seconds: the longest stretch the encoder takes at once; longer recordings are cut into windows.
-    """
-
-    graph: FileName
-    front_end: str
-    dim: _Count
-    max_seconds: _Positive = 30.0
-
-
-class TextPart(_Part):
-    """How a transcript becomes text states.
-
-    Attributes:
-        graph: file of the text encoder.
-        tokenizer: file of its tokenizer.
-        max_tokens: the longest text it takes, special tokens included; the rest is cut off.
-        dim: size of one state.
-        language: what it was trained to read, as a BCP 47 code ("en").
-    """
-
-    graph: FileName
-    tokenizer: FileName
-    max_tokens: Annotated[int, Field(ge=3)]
-    dim: _Count
-    language: str
-
-
-class FusionPart(_Part):
-    """The graph that turns text and audio states into logits."""
-
-    graph: FileName
-
-
-class Temperature(_Part):
-    """What the logits are divided by before the softmax (Guo et al. 2017), fitted for each set of modalities.
-
-    One number would not do: hearing only the voice makes a model too sure by another amount than reading the words too.
-    """
-
-    both: _Positive = 1.0
-    audio: _Positive = 1.0
-    text: _Positive = 1.0
-
-
-class FileRecord(_Part):
-    """What a file of the bundle must be: its SHA-256 (64 hexadecimal digits, lower case) and its size in bytes."""
-
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    bytes: Annotated[int, Field(ge=0)]
-
-
-class Manifest(_Part):
-    """The content of bundle.json.
-
-    Attributes:
-        format: layout of the bundle; this m3ser knows :data:`FORMAT`.
-        name, version: which model, and which edition of it; predictions carry both as ``name@version``.
-        description: what the model is for, in a line.
-        architecture: the system its fusion part implements ("3m-ser-ln").
-        scheme: the emotion scheme behind the labels ("iemocap4").
-        labels: the classes in the order of the logits, each one of ``m3ser.schema.EMOTIONS``.
-        temperature: the calibration of the logits.
-        audio, text, fusion: the parts and their files.
-        precision: "fp32", or "int8-weights" where the weights are stored as int8 and widened when loaded.
-        licence: SPDX expression for the weights.
-        data: what the weights were trained on.
-        scores: how well it does, per condition and measure (``{"both": {"ua": 0.7}}``), in [0, 1]; the model card tells
-            on what.
-        created_by: versions of the software that made it (``{"m3ser": "0.1.0"}``).
-        files: every file but bundle.json itself.
-    """
-
-    format: Literal[1] = FORMAT
-    name: _Slug
-    version: _Slug
-    description: str = ""
-    architecture: str
-    scheme: str
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    temperature: Temperature = Temperature()
-    audio: AudioPart
-    text: TextPart
-    fusion: FusionPart
-    precision: Literal["fp32", "int8-weights"]
-    licence: str
-    data: tuple[str, ...] = ()
-    scores: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
-    created_by: Mapping[str, str] = Field(default_factory=dict)
-    files: Mapping[FileName, FileRecord] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _labels_are_emotions(self) -> Manifest:
-        strangers = [label for label in self.labels if label not in EMOTIONS]
-        if strangers:
-            raise ValueError(f"labels {strangers} are not emotions m3ser knows ({', '.join(EMOTIONS)})")
-        if len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"labels {list(self.labels)} repeat themselves")
-        return self
-
-    @property
-    def full_name(self) -> str:
-        """Name and version as predictions carry them: "starter@1"."""
-        return f"{self.name}@{self.version}"
-
-    @property
-    def part_files(self) -> tuple[str, ...]:
-        """The files without which there is no model: the three graphs and the tokenizer."""
-        return (self.audio.graph, self.text.graph, self.text.tokenizer, self.fusion.graph)
 
 
 @dataclass(frozen=True)
@@ -286,7 +158,7 @@ def write_bundle(
         BundleError: the target is taken, a file that the manifest names is not given, or the disk refuses.
     """
     target = Path(folder).resolve()
-    _require_replaceable(target, overwrite=overwrite)
+    require_replaceable(target, overwrite=overwrite)
     token = secrets.token_hex(4)
     draft, retired = (target.with_name(f".{target.name}.{token}.{state}") for state in ("new", "old"))
     try:
@@ -322,7 +194,7 @@ def _require_format(path: Path, content: Any) -> None:
         maker = made_by.get("m3ser") if isinstance(made_by, dict) else None
         needed = f"m3ser {maker} or later" if isinstance(maker, str) else "a later m3ser"
         raise BundleError(
-            f"Bundle '{path.parent}' has format {found}, and this m3ser {__version__} reads format {FORMAT}: "
+            f"Bundle '{path.parent}' has format {found}, and this m3ser {__version__} reads format {FORMAT} and older: "
             f"it needs {needed} (pip install --upgrade m3ser)."
         )
 
@@ -333,7 +205,12 @@ def _require_parts(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"Bundle '{folder}' names {', '.join(missing)} but does not list it under 'files'.")
 
 
-def _require_replaceable(target: Path, *, overwrite: bool) -> None:
+def require_replaceable(target: Path, *, overwrite: bool) -> None:
+    """Make sure that a bundle can be written to `target`.
+
+    Raises:
+        BundleError: something is there that is not to be replaced.
+    """
     if not target.exists():
         return
     if not overwrite:
@@ -378,7 +255,7 @@ def _sha256(path: Path) -> str:
 
 def _write_file(draft: Path, name: str, content: Path | bytes) -> FileRecord:
     try:
-        path = draft / _plain_file_name(name)
+        path = draft / plain_file_name(name)
     except ValueError as error:
         raise BundleError(f"A bundle cannot hold this file: {error}.") from error
     if isinstance(content, bytes):

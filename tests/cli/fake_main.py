@@ -29,7 +29,9 @@ class FakeRecogniser:
 
     name = "starter@1"
     labels = tuple(SCORES)
-    bundle = SimpleNamespace(manifest=SimpleNamespace(architecture="3m-ser-ln", licence="CC-BY-NC-SA-4.0"))
+    bundle = SimpleNamespace(
+        manifest=SimpleNamespace(architecture="3m-ser-ln", licence="CC-BY-NC-SA-4.0", modalities=("audio", "text"))
+    )
 
     def __init__(self, *, transcriber: Any = "a transcriber", seconds: float = 0.0) -> None:
         self.transcriber = transcriber

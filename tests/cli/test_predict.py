@@ -9,6 +9,7 @@ import pytest
 from m3ser import inference
 from m3ser.errors import BundleError, MissingExtraError, UsageError
 
+CPU = ("CPUExecutionProvider",)
 KEYS = ["file", "duration", "label", "scores", "text", "text_source", "model", "segments"]
 """The example of a prediction in the design, key by key."""
 
@@ -43,17 +44,20 @@ def test_the_recogniser_is_asked_for_what_the_options_say(m3ser: Run, fake: Any,
         "transcriber": "auto",
         "threads": None,
         "max_seconds": inference.recogniser.MAX_SECONDS,
+        "providers": CPU,
     }
 
 
 def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
-    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3", "--max-seconds", "3600"]
+    of_model = ["--model", "other", "--threads", "3", "--provider", "XProvider"]
+    options = [*of_model, "--transcriber", "faster-whisper:base", "--max-seconds", "3600"]
     assert m3ser("predict", "a.wav", "b.wav", *options, "--start", "0.5", "--end", "2").exit_code == 0
     assert fake.loaded_with == {
         "model": "other",
         "transcriber": "faster-whisper:base",
         "threads": 3,
         "max_seconds": 3600,
+        "providers": ["XProvider"],
     }
     assert [(request.start, request.end) for request in fake.asked] == [(0.5, 2.0)] * 2
 

@@ -156,7 +156,7 @@ def test_it_runs_in_onnx_runtime(kind, small_speech, through_onnx):
 
 def test_what_is_no_single_graph_is_not_exported(small_speech):
     pytest.importorskip("onnxscript")
-    from m3ser.training.export import export_audio_encoder
+    from m3ser.training.exporting import export_audio_encoder
 
     with pytest.raises(UsageError, match="no single ONNX graph"):
         export_audio_encoder(small_speech("data2vec-audio"), ())

@@ -220,7 +220,7 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> infe
     pytest.importorskip("onnxscript")
     from m3ser.audio import FRONT_ENDS
     from m3ser.bundle import AudioPart, FusionPart, Manifest, Temperature, TextPart, write_bundle
-    from m3ser.training.export import export_audio_encoder, export_fusion, export_text_encoder
+    from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder
 
     audio, text, tokens = trained.encoders.audio, trained.encoders.text, trained.encoders.tokenizer_file
     assert audio is not None

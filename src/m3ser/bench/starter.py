@@ -115,6 +115,8 @@ def counted_flops(recogniser: Recogniser, clip: Any) -> tuple[float, float]:
     from m3ser.text import clean, load_tokenizer
 
     bundle, manifest = recogniser.bundle, recogniser.bundle.manifest
+    assert manifest.audio is not None  # the starter listens and reads
+    assert manifest.text is not None
     waveform = load_waveform(clip.path)
     features = FRONT_ENDS[manifest.audio.front_end].features(waveform)[None]
     tokenizer = load_tokenizer(bundle.path(manifest.text.tokenizer), manifest.text.max_tokens)

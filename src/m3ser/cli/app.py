@@ -25,6 +25,7 @@ from m3ser.cli.corpora import corpora
 from m3ser.cli.crossval import crossval
 from m3ser.cli.demo import demo
 from m3ser.cli.evaluate import evaluate
+from m3ser.cli.export import export
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
 from m3ser.cli.report import report
@@ -109,6 +110,7 @@ app.command()(crossval)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(report)
+app.command()(export)
 app.command()(complexity)
 app.add_typer(reproduce, name="reproduce")
 app.command()(bench)

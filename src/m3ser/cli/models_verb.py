@@ -46,7 +46,7 @@ def _bundles() -> Iterator[dict[str, Any]]:
             "description": manifest.description,
             "architecture": manifest.architecture,
             "labels": list(manifest.labels),
-            "language": manifest.text.language,
+            "language": None if manifest.text is None else manifest.text.language,
             "bytes": sum(record.bytes for record in manifest.files.values()),
             "licence": manifest.licence,
             "folder": str(bundle.folder),

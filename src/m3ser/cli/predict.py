@@ -56,6 +56,16 @@ def predict(
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
     ] = None,
+    providers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--provider",
+            metavar="NAME",
+            show_default=False,
+            help="What runs the model, by ONNX Runtime's name (CUDAExecutionProvider); may be repeated, the preferred "
+            "one first. Left out: the processor.",
+        ),
+    ] = None,
     start: Annotated[
         float | None,
         typer.Option("--start", metavar="SECONDS", min=0.0, help="Where to begin in each recording."),
@@ -85,7 +95,13 @@ def predict(
 
     failed = 0
     with LateProgress("recognising", len(files) or 1) as progress:
-        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads, max_seconds=max_seconds)
+        recogniser = inference.load(
+            model,
+            transcriber=transcriber or "auto",
+            threads=threads,
+            max_seconds=max_seconds,
+            providers=providers or ("CPUExecutionProvider",),
+        )
         if text is None and not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)
@@ -150,7 +166,7 @@ def _standard_input() -> BinaryIO | bytes:
 
 def note_missing_transcriber(recogniser: Recogniser) -> None:
     """Says on stderr that the voice alone is used, where nothing that transcribes is installed."""
-    if recogniser.transcriber is None:
+    if recogniser.transcriber is None and "text" in recogniser.bundle.manifest.modalities:
         complain(
             "note: nothing here turns speech into text, so the voice alone is used; "
             'pip install "m3ser[asr]" adds a transcriber, --no-text leaves out this note.'

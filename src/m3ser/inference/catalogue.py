@@ -18,7 +18,7 @@ BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>\w[\w.-]*))?", re.ASCII)
 
 # What a bundle is made of. Other files of a Hub repository (checkpoints, training logs) are left where they are.
-_HUB_PATTERNS = [MANIFEST_NAME, "*.onnx", "tokenizer.json", "README.md"]
+_HUB_PATTERNS = [MANIFEST_NAME, "*.onnx", "tokenizer.json", "parity.json", "README.md"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A bundle's three graphs under ONNX Runtime: each loaded once, when it is first needed."""
+"""A bundle's graphs under ONNX Runtime: each loaded once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -50,8 +50,12 @@ class SessionSettings:
                 f"{', '.join(available)}."
             )
 
-    def session_options(self) -> Any:
-        """The options every graph is loaded with."""
+    def session_options(self, *, whole_numbers: bool = False) -> Any:
+        """The options a graph is loaded with.
+
+        Args:
+            whole_numbers: its products are to be those of int8 numbers, as its QuantizeLinear nodes say.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -65,8 +69,9 @@ class SessionSettings:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # int8 weights are stored as DequantizeLinear of an initializer. With the QDQ rewrites on, ONNX Runtime leaves
         # them int8 and runs them as block-quantised MatMuls, which rounds the activations too; off, it widens them to
-        # fp32 once, while loading, and the graph is then exactly the fp32 one.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        # fp32 once, while loading, and the graph is then exactly the fp32 one. The rewrites are what makes a graph
+        # with ranges of its own for the activations (precision "int8") fast.
+        options.add_session_config_entry("session.disable_quant_qdq", "0" if whole_numbers else "1")
         # A graph may point to weights in files beside it. Those would not be in the bundle's list of hashes, so they
         # are looked for where nothing can be.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
@@ -83,6 +88,7 @@ class Graph:
         inputs, outputs: the names that the graph must have, in the order of :meth:`run`.
         width: what the last axis of its first output must be.
         settings: how to run it.
+        whole_numbers: see :meth:`SessionSettings.session_options`.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class Graph:
         outputs: tuple[str, ...],
         width: int,
         settings: SessionSettings,
+        whole_numbers: bool = False,
     ) -> None:
         self._path = bundle.path(file)
         self._title = f"Graph '{file}' of bundle '{bundle.folder}'"
@@ -101,6 +108,7 @@ class Graph:
         self._outputs = outputs
         self._width = width
         self._settings = settings
+        self._whole_numbers = whole_numbers
         self._lock = threading.Lock()
         self._session: Any = None
 
@@ -135,7 +143,7 @@ class Graph:
         try:
             session = onnxruntime.InferenceSession(
                 self._path.read_bytes(),
-                sess_options=self._settings.session_options(),
+                sess_options=self._settings.session_options(whole_numbers=self._whole_numbers),
                 providers=list(self._settings.providers),
             )
         except OSError as error:
@@ -157,7 +165,11 @@ class Graph:
 
 
 class Graphs:
-    """The three graphs of a bundle, with their shapes.
+    """The graphs of a bundle, with their shapes.
+
+    Attributes:
+        audio, text: the encoders; None where the model does not look at that modality.
+        fusion: from their states to logits.
 
     Raises:
         UsageError: see :class:`SessionSettings`.
@@ -165,26 +177,35 @@ class Graphs:
 
     def __init__(self, bundle: Bundle, settings: SessionSettings) -> None:
         manifest = bundle.manifest
-        self.audio = Graph(
-            bundle,
-            manifest.audio.graph,
-            inputs=("features", "mask"),
-            outputs=("states", "states_mask"),
-            width=manifest.audio.dim,
-            settings=settings,
-        )
-        self.text = Graph(
-            bundle,
-            manifest.text.graph,
-            inputs=("input_ids", "attention_mask"),
-            outputs=("states",),
-            width=manifest.text.dim,
-            settings=settings,
-        )
+        whole_numbers = manifest.precision == "int8"
+        self.audio: Graph | None = None
+        self.text: Graph | None = None
+        if manifest.audio is not None:
+            self.audio = Graph(
+                bundle,
+                manifest.audio.graph,
+                inputs=("features", "mask"),
+                outputs=("states", "states_mask"),
+                width=manifest.audio.dim,
+                settings=settings,
+                whole_numbers=whole_numbers,
+            )
+        if manifest.text is not None:
+            self.text = Graph(
+                bundle,
+                manifest.text.graph,
+                inputs=("input_ids", "attention_mask"),
+                outputs=("states",),
+                width=manifest.text.dim,
+                settings=settings,
+                whole_numbers=whole_numbers,
+            )
+        read = () if self.text is None else ("text", "text_mask")
+        heard = () if self.audio is None else ("audio", "audio_mask")
         self.fusion = Graph(
             bundle,
             manifest.fusion.graph,
-            inputs=("text", "text_mask", "audio", "audio_mask"),
+            inputs=(*read, *heard),
             outputs=("logits",),
             width=len(manifest.labels),
             settings=settings,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from m3ser.batching import length_batches, pad
 from m3ser.bundle import Bundle
 from m3ser.errors import BundleError
-from m3ser.inference.graphs import Graphs, SessionSettings
+from m3ser.inference.graphs import Graph, Graphs, SessionSettings
 from m3ser.inference.preparation import Prepared
 from m3ser.inference.windows import StreamedWindows
 from m3ser.schema import Prediction
-from m3ser.text import load_tokenizer
+from m3ser.text import Tokens, load_tokenizer
 
 __all__ = ["Model"]
 
@@ -44,7 +44,11 @@ class Model:
         manifest = bundle.manifest
         self._manifest = manifest
         self._graphs = Graphs(bundle, settings)
-        self._tokenizer = load_tokenizer(bundle.path(manifest.text.tokenizer), manifest.text.max_tokens)
+        text = manifest.text
+        self._tokenizer: Tokens | None = None
+        if text is not None:
+            path = bundle.path(text.tokenizer)
+            self._tokenizer = load_tokenizer(path, text.max_tokens, special_tokens=text.special_tokens)
         self._audio_budget = int(_AUDIO_SECONDS * frames_per_second)
 
     def predict(self, utterances: Sequence[Prepared]) -> list[Prediction]:
@@ -61,28 +65,34 @@ class Model:
         return [self._prediction(*pair) for pair in zip(utterances, logits, strict=True)]
 
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
-        """Audio states (steps, dim) of each utterance; (0, dim) where it has no sound."""
+        """Audio states (steps, dim) of each utterance, (0, dim) where it has no sound; none if it is not looked at."""
+        graph, part = self._graphs.audio, self._manifest.audio
+        if graph is None or part is None:
+            return []
         held = [u.windows if isinstance(u.windows, tuple) else () for u in utterances]
-        in_order = iter(self._encoded([window for windows in held for window in windows]))
+        in_order = iter(self._encoded(graph, [window for windows in held for window in windows]))
         result = []
         for utterance, windows in zip(utterances, held, strict=True):
             states = list(itertools.islice(in_order, len(windows)))
             if isinstance(utterance.windows, StreamedWindows):
-                states = [self._encoded([window])[0] for window in utterance.windows]
-            result.append(np.concatenate([np.zeros((0, self._manifest.audio.dim), np.float32), *states]))
+                states = [self._encoded(graph, [window])[0] for window in utterance.windows]
+            result.append(np.concatenate([np.zeros((0, part.dim), np.float32), *states]))
         return result
 
-    def _encoded(self, stretches: Sequence[NDArray[np.float32]]) -> list[States]:
+    def _encoded(self, graph: Graph, stretches: Sequence[NDArray[np.float32]]) -> list[States]:
         """Audio states (steps, dim) of each window."""
         encoded: dict[int, States] = {}
         for batch in length_batches([len(window) for window in stretches], budget=self._audio_budget):
-            states, mask = self._graphs.audio.run(*pad([stretches[i] for i in batch]))
+            states, mask = graph.run(*pad([stretches[i] for i in batch]))
             encoded.update((i, states[row, mask[row]]) for row, i in enumerate(batch))
         return [encoded[i] for i in range(len(stretches))]
 
     def _text_states(self, utterances: Sequence[Prepared]) -> list[States]:
-        """Text states (tokens, dim) of each utterance; (0, dim) where it has no words."""
-        result = [np.zeros((0, self._manifest.text.dim), np.float32) for _ in utterances]
+        """Text states (tokens, dim) of each utterance, (0, dim) where it has no words; none if it is not looked at."""
+        graph, part = self._graphs.text, self._manifest.text
+        if graph is None or part is None or self._tokenizer is None:
+            return []
+        result = [np.zeros((0, part.dim), np.float32) for _ in utterances]
         spoken = [(i, utterance.text) for i, utterance in enumerate(utterances) if utterance.text is not None]
         if not spoken:
             return result
@@ -90,17 +100,19 @@ class Model:
         lengths = [int(length) for length in mask.sum(axis=1)]
         for batch in length_batches(lengths, budget=_TOKENS):
             longest = lengths[batch[0]]
-            (states,) = self._graphs.text.run(ids[batch, :longest], mask[batch, :longest])
+            (states,) = graph.run(ids[batch, :longest], mask[batch, :longest])
             for row, j in enumerate(batch):
                 result[spoken[j][0]] = states[row, : lengths[j]]
         return result
 
     def _logits(self, text: Sequence[States], audio: Sequence[States]) -> NDArray[np.float32]:
-        """Logits (utterances, labels). A modality of length 0 is missing."""
-        logits = np.zeros((len(text), len(self._manifest.labels)), np.float32)
-        lengths = [len(t) + len(a) for t, a in zip(text, audio, strict=True)]
+        """Logits (utterances, labels). A modality of length 0 is missing; one that is not looked at has no list."""
+        looked_at = [states for states in (text, audio) if states]
+        lengths = [sum(map(len, states)) for states in zip(*looked_at, strict=True)]
+        logits = np.zeros((len(lengths), len(self._manifest.labels)), np.float32)
         for batch in length_batches(lengths, budget=_STATES):
-            (logits[batch],) = self._graphs.fusion.run(*pad([text[i] for i in batch]), *pad([audio[i] for i in batch]))
+            padded = [array for states in looked_at for array in pad([states[i] for i in batch])]
+            (logits[batch],) = self._graphs.fusion.run(*padded)
         return logits
 
     def _prediction(self, utterance: Prepared, logits: NDArray[np.float32]) -> Prediction:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, AudioSource, FrontEnd, stream_waveform
+from m3ser.audio.blockwise import Blockwise
 from m3ser.audio.sources import is_array, source_label
 from m3ser.batching import windows
 from m3ser.bundle import Bundle
@@ -71,13 +72,19 @@ class Preparation:
 
     def __init__(self, bundle: Bundle, *, transcriber: Transcriber | str | None, max_seconds: float) -> None:
         audio = bundle.manifest.audio
-        if audio.front_end not in FRONT_ENDS:
+        self._reads = bundle.manifest.text is not None
+        self._name = bundle.manifest.full_name
+        self._front_end: FrontEnd | None = None
+        self._blockwise: Blockwise | None = None
+        if audio is not None and audio.front_end not in FRONT_ENDS:
             raise BundleError(
                 f"Bundle '{bundle.folder}' needs the front end '{audio.front_end}', which this m3ser does not have; it "
                 f"has {', '.join(sorted(FRONT_ENDS))}."
             )
-        self._front_end: FrontEnd = FRONT_ENDS[audio.front_end]
-        self._window = max(1, int(audio.max_seconds * self._front_end.frames_per_second))
+        if audio is not None:
+            self._front_end = FRONT_ENDS[audio.front_end]
+            self._blockwise = self._front_end.blockwise
+            self._window = max(1, int(audio.max_seconds * self._front_end.frames_per_second))
         self._max_seconds = max_seconds
         self._lock = threading.Lock()
         # The default one is looked for when it is first needed: given text, or none, no transcriber is ever loaded.
@@ -90,7 +97,9 @@ class Preparation:
 
     @property
     def transcriber(self) -> Transcriber | None:
-        """What turns speech into text here; None: nothing does."""
+        """What turns speech into text here; None: nothing does, or the model reads no words."""
+        if not self._reads:
+            return None
         with self._lock:
             if self._undecided:
                 self._transcriber = default_transcriber()
@@ -99,17 +108,17 @@ class Preparation:
 
     @property
     def frames_per_second(self) -> float:
-        """How many frames of features a second of sound has."""
-        return self._front_end.frames_per_second
+        """How many frames of features a second of sound has; 0 where the model does not listen."""
+        return 0.0 if self._front_end is None else self._front_end.frames_per_second
 
     def prepare(self, request: Request) -> Prepared:
         """Decode, analyse, transcribe and clean one utterance.
 
         Raises:
             AudioError: the recording cannot be used.
-            TextError: there is no recording, and no words are left of the text.
+            TextError: nothing is left that the model looks at: no recording, or no words.
         """
-        text = request.text if isinstance(request.text, str) else None
+        text = request.text if isinstance(request.text, str) and self._reads else None
         source: TextSource = "given"
         duration: float | None = None
         stretches: Windows = ()
@@ -122,12 +131,13 @@ class Preparation:
             else:
                 waveform = begin[0] if len(begin) == 1 else np.concatenate(begin)
                 duration = len(waveform) / SAMPLE_RATE
-                stretches = self._windows(waveform, request.audio)
+                if self._front_end is not None:
+                    stretches = self._windows(waveform, request.audio, self._front_end)
                 if transcribing:
                     text, source = self._transcript(waveform, request.audio), "transcribed"
         cleaned = CleanText("") if text is None else clean(text)
         if not cleaned.text and not stretches:
-            raise TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
+            raise self._nothing_to_go_by(request, text)
         return Prepared(
             file=request.file,
             duration=duration,
@@ -147,7 +157,7 @@ class Preparation:
             held: decode all of it, however long it is.
         """
         blocks = self._decoded(request)
-        held = held or self._front_end.blockwise is None or not _can_be_read_again(request.audio)
+        held = held or self._blockwise is None or not _can_be_read_again(request.audio)
         most = math.inf if held else _HELD_SECONDS * SAMPLE_RATE
         begin: list[NDArray[np.float32]] = []
         for block in blocks:
@@ -172,7 +182,7 @@ class Preparation:
     ) -> tuple[float, StreamedWindows]:
         """Seconds of a long recording, and its windows."""
         assert request.audio is not None
-        assert self._front_end.blockwise is not None
+        assert self._blockwise is not None
         samples = 0
 
         def counted() -> Iterator[NDArray[np.float32]]:
@@ -185,22 +195,35 @@ class Preparation:
                 samples += len(block)
                 yield block
 
-        extent = self._front_end.blockwise.survey(counted())
+        extent = self._blockwise.survey(counted())
         windows_ = StreamedWindows(
             lambda: self._decoded(request),
-            self._front_end.blockwise,
+            self._blockwise,
             extent,
             longest=self._window,
             label=source_label(request.audio),
         )
         return samples / SAMPLE_RATE, windows_
 
-    def _windows(self, waveform: NDArray[np.float32], source: AudioSource) -> tuple[NDArray[np.float32], ...]:
-        features = self._front_end.features(waveform)
+    def _nothing_to_go_by(self, request: Request, text: str | None) -> M3serError:
+        if self._front_end is None and text is None:
+            what = "the recording" if request.audio is None else source_label(request.audio)
+            return TextError(
+                f"Model '{self._name}' reads words alone, and there are none with {what}: give the text, or install a "
+                'transcriber (pip install "m3ser[asr]").'
+            )
+        if not self._reads:
+            return TextError(f"Model '{self._name}' listens to the voice alone, and there is no recording.")
+        return TextError(f"The text {text!r} holds no words, and there is no recording to go by.")
+
+    def _windows(
+        self, waveform: NDArray[np.float32], source: AudioSource, front_end: FrontEnd
+    ) -> tuple[NDArray[np.float32], ...]:
+        features = front_end.features(waveform)
         if not len(features):
             raise AudioTooShortError(
                 f"{source_label(source)} lasts {len(waveform) / SAMPLE_RATE:.2f} s; this model needs at least "
-                f"{self._front_end.min_samples / SAMPLE_RATE:.3g} s."
+                f"{front_end.min_samples / SAMPLE_RATE:.3g} s."
             )
         return tuple(windows(features, longest=self._window))
 

@@ -44,8 +44,8 @@ class BundleRespondent:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """A bundle always looks at both."""
-        return ("audio", "text")
+        """What the bundle looks at."""
+        return self._recogniser.bundle.manifest.modalities
 
     @property
     def name(self) -> str:

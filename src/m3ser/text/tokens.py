@@ -76,7 +76,7 @@ class Tokens:
             raise TextError(f"Text {index} (counted from 0) has to be Unicode text; found {found}.") from error
 
 
-def load_tokenizer(path: str | os.PathLike[str], max_tokens: int) -> Tokens:
+def load_tokenizer(path: str | os.PathLike[str], max_tokens: int, *, special_tokens: bool = True) -> Tokens:
     """Read a ``tokenizer.json`` (Hugging Face `tokenizers` format).
 
     Its vocabulary, normaliser and special tokens hold; its own truncation and padding do not: both belong to the model
@@ -85,6 +85,7 @@ def load_tokenizer(path: str | os.PathLike[str], max_tokens: int) -> Tokens:
     Args:
         path: the file.
         max_tokens: the longest row wanted, special tokens included.
+        special_tokens: see :func:`make_tokens`.
 
     Raises:
         BundleError: the file is missing or damaged, or describes no tokenizer that adds special tokens and can pad.
@@ -97,7 +98,7 @@ def load_tokenizer(path: str | os.PathLike[str], max_tokens: int) -> Tokens:
         raise BundleError(f"{path} cannot be read as a tokenizer.json: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise BundleError(f"{path} is not a tokenizer.json: it is not UTF-8 text ({error.reason}).") from error
-    return make_tokens(description, max_tokens, name=str(path))
+    return make_tokens(description, max_tokens, name=str(path), special_tokens=special_tokens)
 
 
 def make_tokens(description: str, max_tokens: int, *, name: str, special_tokens: bool = True) -> Tokens:

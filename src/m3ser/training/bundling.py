@@ -24,7 +24,7 @@ from m3ser.text import Tokens
 from m3ser.training.card import model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
-from m3ser.training.export import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
+from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import BundleRecipe, PairedRecipe

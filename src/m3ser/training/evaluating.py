@@ -30,7 +30,7 @@ from m3ser.training.recipe_file import load_recipe
 from m3ser.training.run import FACTS, MODEL, RECIPE, SCORES, SPLIT
 from m3ser.training.states import Recording
 
-__all__ = ["RunRespondent"]
+__all__ = ["RunRespondent", "check_finished"]
 
 _CHUNK = 1024
 """Questions whose recordings are looked at again together, where one of them cannot be used."""
@@ -61,7 +61,7 @@ class RunRespondent:
 
     def __init__(self, folder: str | Path, *, cache: str | Path) -> None:
         self._folder, self._cache = Path(folder), Path(cache)
-        _check_finished(self._folder)
+        check_finished(self._folder)
         recipe = load_recipe(self._folder / RECIPE)
         facts, scores = _read(self._folder / FACTS), _read(self._folder / SCORES)
         self.scheme: EmotionScheme = recipe.data.emotion_scheme
@@ -170,7 +170,12 @@ class RunRespondent:
                 failed |= found
 
 
-def _check_finished(folder: Path) -> None:
+def check_finished(folder: Path) -> None:
+    """Make sure that `folder` is that of one finished training.
+
+    Raises:
+        DataError: it is that of a cross-validation, or of a training that is not finished.
+    """
     if (folder / MODEL).is_dir() and (folder / SCORES).is_file() and (folder / FACTS).is_file():
         return
     folds = sorted(path.parent for path in folder.glob(f"seed*/fold*/{SCORES}"))

@@ -234,7 +234,7 @@ class BundleRecipe(_Part):
         description: what it is for, in a line.
         licence: SPDX expression for the weights.
         language: BCP 47 code of the words that it reads.
-        precision: how the encoders' weights are stored; see :func:`m3ser.training.export.store_as_int8`.
+        precision: how the encoders' weights are stored; see :func:`m3ser.training.exporting.store_as_int8`.
     """
 
     version: str

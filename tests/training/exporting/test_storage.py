@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from m3ser.training.export import store_as_int8  # noqa: E402
+from m3ser.training.exporting import store_as_int8  # noqa: E402
 
 ROWS, WIDTH, OUT = 200, 64, 96
 

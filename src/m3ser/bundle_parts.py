@@ -1,0 +1,187 @@
+"""What a bundle's ``bundle.json`` says: the parts of the model, their files, and what it is and comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from m3ser.schema import EMOTIONS
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST_NAME",
+    "AudioPart",
+    "FileRecord",
+    "FusionPart",
+    "Manifest",
+    "Temperature",
+    "TextPart",
+    "plain_file_name",
+]
+
+FORMAT: Final = 2
+"""The layout that is written. Format 1, which is read too, always has both modalities, and no int8 arithmetic."""
+
+MANIFEST_NAME = "bundle.json"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def plain_file_name(name: str) -> str:
+    """`name`, where it names a file of the one folder that a bundle is.
+
+    Raises:
+        ValueError: it does not.
+    """
+    # One flat folder: a name without a separator cannot lead out of it, on any operating system.
+    if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST_NAME:
+        raise ValueError(f"'{name}' is not a plain file name (letters, digits, '.', '_', '-'; no folder)")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(plain_file_name)]
+_Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AudioPart(_Part):
+    """How a waveform becomes audio states.
+
+    Attributes:
+        graph: file of the audio encoder.
+        front_end: the features it takes, by their name in ``m3ser.audio.FRONT_ENDS``.
+        dim: size of one state.
+        max_seconds: the longest stretch the encoder takes at once; longer recordings are cut into windows.
+    """
+
+    graph: FileName
+    front_end: str
+    dim: _Count
+    max_seconds: _Positive = 30.0
+
+
+class TextPart(_Part):
+    """How a transcript becomes text states.
+
+    Attributes:
+        graph: file of the text encoder.
+        tokenizer: file of its tokenizer.
+        max_tokens: the longest text it takes, special tokens included; the rest is cut off.
+        dim: size of one state.
+        language: what it was trained to read, as a BCP 47 code ("en").
+        special_tokens: whether the tokenizer puts tokens of its own around a text; word vectors have none.
+    """
+
+    graph: FileName
+    tokenizer: FileName
+    max_tokens: Annotated[int, Field(ge=1)]
+    dim: _Count
+    language: str
+    special_tokens: bool = True
+
+
+class FusionPart(_Part):
+    """The graph that turns the states of what the model looks at into logits."""
+
+    graph: FileName
+
+
+class Temperature(_Part):
+    """What the logits are divided by before the softmax (Guo et al. 2017), fitted for each set of modalities.
+
+    One number would not do: hearing only the voice makes a model too sure by another amount than reading the words too.
+    """
+
+    both: _Positive = 1.0
+    audio: _Positive = 1.0
+    text: _Positive = 1.0
+
+
+class FileRecord(_Part):
+    """What a file of the bundle must be: its SHA-256 (64 hexadecimal digits, lower case) and its size in bytes."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=0)]
+
+
+class Manifest(_Part):
+    """The content of bundle.json.
+
+    Attributes:
+        format: layout of the bundle; this m3ser knows :data:`FORMAT`.
+        name, version: which model, and which edition of it; predictions carry both as ``name@version``.
+        description: what the model is for, in a line.
+        architecture: the system its fusion part implements ("3m-ser-ln").
+        scheme: the emotion scheme behind the labels ("iemocap4").
+        labels: the classes in the order of the logits, each one of ``m3ser.schema.EMOTIONS``.
+        temperature: the calibration of the logits.
+        audio, text, fusion: the parts and their files; no `audio` (or `text`) where the model does not look at it.
+        precision: "fp32"; "fp16" or "int8-weights" where weights are stored as that and widened when loaded; "int8"
+            where the encoders' products are those of whole numbers.
+        licence: SPDX expression for the weights.
+        data: what the weights were trained on.
+        scores: how well it does, per condition and measure (``{"both": {"ua": 0.7}}``), in [0, 1]; the model card tells
+            on what.
+        created_by: versions of the software that made it (``{"m3ser": "0.1.0"}``).
+        files: every file but bundle.json itself.
+    """
+
+    format: Literal[1, 2] = FORMAT
+    name: _Slug
+    version: _Slug
+    description: str = ""
+    architecture: str
+    scheme: str
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    temperature: Temperature = Temperature()
+    audio: AudioPart | None = None
+    text: TextPart | None = None
+    fusion: FusionPart
+    precision: Literal["fp32", "fp16", "int8", "int8-weights"]
+    licence: str
+    data: tuple[str, ...] = ()
+    scores: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+    created_by: Mapping[str, str] = Field(default_factory=dict)
+    files: Mapping[FileName, FileRecord] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _labels_are_emotions(self) -> Manifest:
+        strangers = [label for label in self.labels if label not in EMOTIONS]
+        if strangers:
+            raise ValueError(f"labels {strangers} are not emotions m3ser knows ({', '.join(EMOTIONS)})")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels {list(self.labels)} repeat themselves")
+        return self
+
+    @model_validator(mode="after")
+    def _looks_at_something(self) -> Manifest:
+        if self.audio is None and self.text is None:
+            raise ValueError("neither 'audio' nor 'text' is there; a model looks at one of them at least")
+        if self.format == 1 and (self.audio is None or self.text is None):
+            raise ValueError("'audio' or 'text' is missing; a bundle of format 1 has both")
+        return self
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the model looks at: "audio", "text" or both."""
+        return tuple(name for name in ("audio", "text") if getattr(self, name) is not None)
+
+    @property
+    def full_name(self) -> str:
+        """Name and version as predictions carry them: "starter@1"."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def part_files(self) -> tuple[str, ...]:
+        """The files without which there is no model: its graphs, and the tokenizer where it reads text."""
+        heard = () if self.audio is None else (self.audio.graph,)
+        read = () if self.text is None else (self.text.graph, self.text.tokenizer)
+        return (*heard, *read, self.fusion.graph)
