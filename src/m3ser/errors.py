@@ -9,7 +9,8 @@
     │   ├── AudioReadError        not audio, damaged, truncated, unreadable, or not a file
     │   ├── AudioTooShortError    shorter than one analysis frame, or empty
     │   ├── AudioTooLongError     longer than the caller allows
-    │   └── AudioContentError     decoded, but holds no usable sound (silent, NaN or infinite samples)
+    │   ├── AudioContentError     decoded, but holds no usable sound (silent, NaN or infinite samples)
+    │   └── AudioDeviceError      there is no microphone, or it stopped
     ├── TextError             a transcript cannot be used
     ├── TranscriptionError    the speech recogniser failed
     ├── DataError             a corpus, manifest or split is not what it should be
@@ -29,6 +30,7 @@ from contextlib import contextmanager
 
 __all__ = [
     "AudioContentError",
+    "AudioDeviceError",
     "AudioError",
     "AudioReadError",
     "AudioTooLongError",
@@ -86,6 +88,10 @@ class AudioTooLongError(AudioError):
 
 class AudioContentError(AudioError):
     """The recording was decoded but holds no usable sound: silence, or NaN or infinite samples."""
+
+
+class AudioDeviceError(AudioError):
+    """There is no such microphone, it cannot be opened, or it stopped."""
 
 
 class TextError(M3serError):

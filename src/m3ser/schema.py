@@ -170,6 +170,7 @@ class Segment:
         scores: class -> calibrated probability; they sum to 1.
         text: the words, or None where the voice alone was used.
         channel: the channel of the recording, counted from 1, where its channels were kept apart; else None.
+        final: False: the utterance goes on, and this is what it looks like so far.
     """
 
     start: float
@@ -178,9 +179,10 @@ class Segment:
     scores: Mapping[str, float]
     text: str | None = None
     channel: int | None = None
+    final: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """The segment as JSON-ready values; `channel` is among them only where channels were kept apart."""
+        """JSON-ready values; ``channel`` is there only where channels were kept apart, ``final`` only if False."""
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
@@ -188,6 +190,7 @@ class Segment:
             "label": self.label,
             "scores": _rounded(self.scores),
             **({} if self.channel is None else {"channel": self.channel}),
+            **({} if self.final else {"final": False}),
         }
 
 

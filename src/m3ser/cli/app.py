@@ -26,6 +26,7 @@ from m3ser.cli.crossval import crossval
 from m3ser.cli.demo import demo
 from m3ser.cli.evaluate import evaluate
 from m3ser.cli.export import export
+from m3ser.cli.listen import listen
 from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
 from m3ser.cli.report import report
@@ -102,6 +103,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(annotate)
 app.command()(timeline)
+app.command()(listen)
 app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")

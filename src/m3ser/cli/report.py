@@ -50,7 +50,7 @@ def report(
         typer.Option("--json", help="Also print all scores and comparisons, as one JSON object."),
     ] = False,
 ) -> None:
-    """Write what trainings and evaluations came to, as a page that needs nothing else.
+    """Write trainings and evaluations up as one page.
 
     UA and WA with intervals over speakers, beside what the recipe expects; whether runs differ, where they were tested
     on the same utterances; confusion matrices, learning curves, reliability and every speaker; what was chosen on what,

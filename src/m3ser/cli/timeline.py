@@ -21,7 +21,7 @@ from m3ser.schema import Segment
 if TYPE_CHECKING:
     from m3ser.inference import CutSettings, Recogniser, Timeline
 
-__all__ = ["timeline"]
+__all__ = ["print_segment", "timeline"]
 
 ENDINGS = {
     ".json": "json",
@@ -294,7 +294,7 @@ def _lines(result: Timeline, progress: LateProgress) -> AudioError | None:
     try:
         for segment in result:
             with progress.paused():
-                _print_segment(segment, max(map(len, result.labels)))
+                print_segment(segment, max(map(len, result.labels)))
     except AudioError as error:
         if not result.has_begun:
             raise
@@ -302,7 +302,8 @@ def _lines(result: Timeline, progress: LateProgress) -> AudioError | None:
     return None
 
 
-def _print_segment(segment: Segment, name_width: int) -> None:
+def print_segment(segment: Segment, name_width: int) -> None:
+    """One utterance as a line for people, `name_width` characters wide at its label."""
     from rich.text import Text
 
     from m3ser.inference.timeline.drawing.layout import clock

@@ -5,6 +5,7 @@ from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import Recogniser, load
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.respondent import BundleRespondent
+from m3ser.inference.stream import Stream
 from m3ser.inference.timeline import CutSettings, Segmenter, Timeline
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Request",
     "Segmenter",
     "SessionSettings",
+    "Stream",
     "Timeline",
     "list_bundles",
     "load",

@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from m3ser.audio import AudioSource, source_name
+from m3ser.audio import SAMPLE_RATE, AudioSource, source_name
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.catalogue import find_bundle
@@ -20,6 +20,7 @@ from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.model import Model
 from m3ser.inference.preparation import Preparation, Prepared
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest, as_request
+from m3ser.inference.stream import Stream
 from m3ser.inference.timeline import Channels, CutSettings, Timeline, TimelineSettings
 from m3ser.schema import Prediction
 from m3ser.text.asr import Transcriber
@@ -287,6 +288,27 @@ class Recogniser:
             smooth=smooth,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
+
+    def stream(
+        self,
+        *,
+        sample_rate: float = SAMPLE_RATE,
+        text: TextRequest = TRANSCRIBE,
+        cuts: CutSettings | None = None,
+        provisional_seconds: float | None = 0.5,
+    ) -> Stream:
+        """Emotions of live speech: chunks in, provisional and final segments out.
+
+        .. code-block:: python
+
+            stream = recogniser.stream(sample_rate=48_000)
+            for chunk in microphone:
+                for segment in stream.push(chunk):
+                    print(segment.final, segment.start, segment.label)
+
+        Args and raises: see :class:`~m3ser.inference.stream.Stream`.
+        """
+        return Stream(self, sample_rate=sample_rate, text=text, cuts=cuts, provisional_seconds=provisional_seconds)
 
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")

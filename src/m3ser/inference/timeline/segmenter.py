@@ -96,6 +96,13 @@ class Segmenter:
         """Where the speech that goes on began, in samples; None where nobody speaks."""
         return None if self._open is None else self._open.start * FRAME
 
+    def speaking(self) -> Cut | None:
+        """The utterance that goes on, as far as it has been heard; None where nobody speaks."""
+        if self._open is None:
+            return None
+        start = max(0, self._open.start * FRAME - (self._padding if self._open.opened else 0))
+        return Cut(start, self._sound.end, self._sound.part(start, self._sound.end))
+
     def push(self, waveform: NDArray[np.float32]) -> list[Cut]:
         """The utterances that are certain once these samples are known.
 
