@@ -131,9 +131,11 @@ def test_4m_ser_differs_from_3m_ser_in_the_loss_alone() -> None:
 
 
 def test_what_the_zoo_expects_is_what_came_out(repository: Path) -> None:
-    lines = (repository / "docs" / "results.md").read_text(encoding="utf-8").split("## ")
     for data in ZOO:
-        (chapter,) = (one for one in lines if one.startswith(f"{data}\n"))
+        # Of all systems on EmoDB; on the others of six.
+        page = "results.md" if data == "emodb" else "results-small.md"
+        chapters = (repository / "docs" / page).read_text(encoding="utf-8").split("\n## ")
+        (chapter,) = (one for one in chapters if one.startswith(f"{data}\n"))
         for system in models.names():
             expected = load_recipe(f"zoo/{data}/{system}").expected
             cell = r"([\d.]+)% \([^|]*\)"
@@ -142,6 +144,7 @@ def test_what_the_zoo_expects_is_what_came_out(repository: Path) -> None:
                 assert expected == "not yet run", f"{system} on {data} has an expected score that came from nowhere"
             else:
                 assert expected.startswith(f"UA {row[1]}, WA {row[2]}; "), f"{system} on {data}"
+                assert expected.endswith(f"(docs/{page})")
 
 
 def test_the_zoos_differ_in_nothing_but_the_system(repository: Path) -> None:

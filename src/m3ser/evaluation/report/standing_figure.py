@@ -57,7 +57,7 @@ def draw_standings(groups: Mapping[str, Results], order: Sequence[str]) -> bytes
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 labels.setdefault(label, handle)
         figure.legend(
-            list(labels.values()), list(labels), frameon=False, fontsize=8.5, loc="outside upper center", ncols=4
+            list(labels.values()), list(labels), frameon=False, fontsize=8.5, loc="outside upper center", ncols=2 * len(groups)
         )
         file = io.BytesIO()
         # Without what changes from one day, or one version, to the next.
