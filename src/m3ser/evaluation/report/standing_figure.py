@@ -56,8 +56,9 @@ def draw_standings(groups: Mapping[str, Results], order: Sequence[str]) -> bytes
                 _point(axes, one, order.index(one.run.folder.name))
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 labels.setdefault(label, handle)
+        columns = 2 * len(groups)  # a single panel has no room for all of them side by side
         figure.legend(
-            list(labels.values()), list(labels), frameon=False, fontsize=8.5, loc="outside upper center", ncols=2 * len(groups)
+            list(labels.values()), list(labels), frameon=False, fontsize=8.5, loc="outside upper center", ncols=columns
         )
         file = io.BytesIO()
         # Without what changes from one day, or one version, to the next.
