@@ -44,6 +44,9 @@ class Reader:
     def scheme(self) -> EmotionScheme:
         return get_scheme("iemocap4")
 
+    def reads(self, question: Question) -> bool:
+        return question.language != "de"
+
     def trained_on(self, utterances: Iterable[Utterance]) -> int | None:
         return self.trained
 

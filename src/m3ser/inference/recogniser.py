@@ -117,6 +117,7 @@ class Recogniser:
         sample_rate: float | None = None,
         start: float | None = None,
         end: float | None = None,
+        language: str | None = None,
     ) -> Prediction:
         """Recognise the emotion of one utterance, from the voice, the words, or both.
 
@@ -128,17 +129,19 @@ class Recogniser:
             sample_rate: of an array, in Hz.
             start: where the utterance begins in the recording, in seconds; None: at its beginning.
             end: where it ends; None: at its end.
+            language: of the words, as a BCP 47 code ("de"); None: it is recognised. Words in a language that the model
+                was not trained to read are left out, and the voice alone is judged.
 
         Returns:
-            The prediction; its `text_source` says what was used. Where transcription fails, the voice alone is judged,
-            and the logger ``m3ser.inference`` says why.
+            The prediction; its `text_source` says what was used, and its `note` why words were not. Where transcription
+            fails, the voice alone is judged, and the logger ``m3ser.inference`` says why.
 
         Raises:
-            UsageError: neither audio nor text.
+            UsageError: neither audio nor text, or no such language.
             AudioError: the recording cannot be used.
-            TextError: the text is not a string, or nothing is left of it and there is no audio.
+            TextError: the text is not a string, or nothing is left of it that the model reads and there is no audio.
         """
-        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end)
+        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end, language=language)
         return self._model.predict([self._preparation.prepare(request)])[0]
 
     @overload
@@ -241,6 +244,7 @@ class Recogniser:
         cuts: CutSettings | None = None,
         smooth: int = 0,
         journal: str | os.PathLike[str] | None = None,
+        language: str | None = None,
     ) -> Timeline:
         """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
 
@@ -260,6 +264,7 @@ class Recogniser:
                 (:func:`~m3ser.inference.timeline.smoothed`), 0 to 20.
             journal: a file in which every answer is kept, so that interrupted work goes on where it was; the recording
                 has to be a file, too.
+            language: of the words, as in :meth:`predict`.
 
         Returns:
             The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
@@ -285,6 +290,7 @@ class Recogniser:
             channels=channels,
             cuts=cuts or CutSettings(),
             smooth=smooth,
+            language=language,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from m3ser.errors import AudioContentError, UsageError
 
-__all__ = ["SAMPLE_RATE", "TimedText", "Transcriber", "Transcript"]
+__all__ = ["SAMPLE_RATE", "LanguageTranscriber", "TimedText", "Transcriber", "Transcript"]
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform that a transcriber is given."""
@@ -67,6 +67,25 @@ class Transcriber(Protocol):
         Raises:
             TranscriptionError: the recogniser failed.
             MissingExtraError: it is not installed.
+        """
+        ...
+
+
+@runtime_checkable
+class LanguageTranscriber(Transcriber, Protocol):
+    """A transcriber that can be told, and asked, about languages. One that cannot is taken to follow all of them."""
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """Codes of those that it understands ("en"); None: too many to list."""
+        ...
+
+    def transcribe(self, waveform: NDArray[np.float32], *, language: str | None = None) -> Transcript:
+        """As in :class:`Transcriber`.
+
+        Args:
+            waveform: as there.
+            language: code of what is spoken, one of `languages`; None: to be found out.
         """
         ...
 
