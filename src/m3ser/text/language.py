@@ -44,6 +44,8 @@ _ENGLISH_WORDS: Final = """
     thanks thank thx love loved sorry hello hey good great nice bad wow awesome dude guys guy gonna wanna gotta from
     just like look looks well much very never always every everyone everything something nothing someone anything think
     going doing getting people time back need make makes too damn happy cool
+    she his it its us our if but out up off down than then into before again only maybe sure new day now life better
+    best hope wish enjoy feel feeling believe
 """
 _ENGLISH: Final = frozenset(_ENGLISH_WORDS.split())
 
