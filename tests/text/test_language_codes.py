@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from m3ser.errors import UsageError
-from m3ser.text.language_codes import language_code, language_name
+from m3ser.text.language_codes import known_language, language_code, language_name
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,7 @@ def test_the_table_is_that_of_another_package() -> None:
     for one in iso639.iter_langs():
         if one.pt1:
             assert language_code(one.pt3) == language_code(one.pt2b or one.pt3) == one.pt1
+
+
+def test_what_others_call_a_language() -> None:
+    assert [known_language(code) for code in ("de-AT", "English", "und", None)] == ["de", None, None, None]

@@ -93,8 +93,11 @@ def of_conditions(labelled: LabelledPart, conditions: Sequence[str], scheme: Emo
 def of_languages(unread: Mapping[str, int], model: str) -> Iterator[str]:
     """How many texts the model does not read, for their language, under each condition."""
     for condition, count in unread.items():
-        what = "leaves them out" if condition.startswith("text") else "is the voice alone there"
-        yield f"{model} does not read the language of {count:,} texts: {condition} {what}."
+        one = count == 1
+        number = "1 text" if one else f"{count:,} texts"
+        left = f"leaves {'it' if one else 'them'} out"
+        what = left if condition.startswith("text") else "is the voice alone there"
+        yield f"{model} does not read the language of {number}: {condition} {what}."
 
 
 def _without(conditions: Sequence[str]) -> str:

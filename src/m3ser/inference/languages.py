@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from m3ser.bundle import Manifest
-from m3ser.errors import UsageError
 from m3ser.text.language import foreign_language
-from m3ser.text.language_codes import language_code, language_name
+from m3ser.text.language_codes import language_name
 
-__all__ = ["Reading", "Words", "in_words", "known_language"]
+__all__ = ["Reading", "Words", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,6 @@ class Reading:
         named = language_name(language)
         what = f"it seems to be {named} (name its language if it is not)" if recognised else f"it is {named}"
         return f"The text was not used: {what}, and {self._name} reads {in_words(self._part.languages)} alone."
-
-
-def known_language(code: str | None) -> str | None:
-    """A code that somebody else gave, in our form; None where it is none."""
-    try:
-        return None if code is None else language_code(code)
-    except UsageError:
-        return None
 
 
 def in_words(codes: Sequence[str]) -> str:

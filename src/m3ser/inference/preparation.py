@@ -19,12 +19,13 @@ from m3ser.audio.sources import is_array, source_label
 from m3ser.batching import windows
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
-from m3ser.inference.languages import Reading, Words, known_language
+from m3ser.inference.languages import Reading, Words
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.windows import StreamedWindows
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean
-from m3ser.text.asr import LanguageTranscriber, Transcriber, default_transcriber, get_transcriber
+from m3ser.text.asr import LanguageTranscriber, Transcriber, default_transcriber, get_transcriber, transcribe_in
+from m3ser.text.language_codes import known_language
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -263,10 +264,7 @@ class Preparation:
         if transcriber is None:
             return None, language
         try:
-            if language is not None and isinstance(transcriber, LanguageTranscriber):
-                found = transcriber.transcribe(waveform, language=language)
-            else:
-                found = transcriber.transcribe(waveform)
+            found = transcribe_in(transcriber, waveform, language)
         except M3serError as error:
             # The voice can still be judged, and the prediction says that its text is missing.
             _log.warning("%s was not transcribed, so the voice alone is used: %s", source_label(source), error)

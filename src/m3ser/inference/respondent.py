@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import M3serError
-from m3ser.inference.languages import Reading, known_language
+from m3ser.inference.languages import Reading
 from m3ser.inference.recogniser import Recogniser
 from m3ser.inference.requests import Request
 from m3ser.schema import SCHEMES, EmotionScheme, Utterance
+from m3ser.text.language_codes import known_language
 
 __all__ = ["BundleRespondent"]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from m3ser.errors import UsageError
 
-__all__ = ["language_code", "language_name"]
+__all__ = ["known_language", "language_code", "language_name"]
 
 _CODE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{1,8})*")
 
@@ -30,6 +30,14 @@ def language_code(value: str) -> str:
     if not code or (len(short) == 2 and short not in _names()) or short in _NO_LANGUAGE:
         raise UsageError(f"{value!r} is no code of a language; expected one of ISO 639-1, such as en, de or pt-BR.")
     return short
+
+
+def known_language(code: str | None) -> str | None:
+    """A code that somebody else gave, in our form; None where it is none."""
+    try:
+        return None if code is None else language_code(code)
+    except UsageError:
+        return None
 
 
 def language_name(code: str) -> str:

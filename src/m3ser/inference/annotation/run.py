@@ -180,7 +180,7 @@ def annotate(
         "transcriber": heard_by,
         "providers": list(providers),
         "max_seconds": max_seconds,
-        **({} if language is None else {"language": language}),
+        "language": language,
     }
     tell = progress or (lambda _: None)
     with _claimed(out, settings, overwrite=overwrite) as folder:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from m3ser.errors import DataError, UsageError
-from m3ser.inference.languages import known_language
+from m3ser.text.language_codes import known_language
 
 __all__ = ["Item", "find_items", "has_manifest"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from m3ser.errors import AudioContentError, UsageError
 
-__all__ = ["SAMPLE_RATE", "LanguageTranscriber", "TimedText", "Transcriber", "Transcript"]
+__all__ = ["SAMPLE_RATE", "LanguageTranscriber", "TimedText", "Transcriber", "Transcript", "transcribe_in"]
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform that a transcriber is given."""
@@ -88,6 +88,19 @@ class LanguageTranscriber(Transcriber, Protocol):
             language: code of what is spoken, one of `languages`; None: to be found out.
         """
         ...
+
+
+def transcribe_in(transcriber: Transcriber, waveform: NDArray[np.float32], language: str | None) -> Transcript:
+    """What is said, the transcriber being told the language where it is known and the transcriber can make use of it.
+
+    Raises:
+        TranscriptionError, MissingExtraError: as :meth:`Transcriber.transcribe`.
+    """
+    if language is not None and isinstance(transcriber, LanguageTranscriber):
+        understood = transcriber.languages
+        if understood is None or language in understood:
+            return transcriber.transcribe(waveform, language=language)
+    return transcriber.transcribe(waveform)
 
 
 def checked(waveform: NDArray[Any]) -> NDArray[np.float32]:
