@@ -76,7 +76,8 @@ class TextPart(_Part):
         tokenizer: file of its tokenizer.
         max_tokens: the longest text it takes, special tokens included; the rest is cut off.
         dim: size of one state.
-        language: what it was trained to read, as a BCP 47 code ("en").
+        language: what it was trained to read, as a BCP 47 code ("en"); several are set apart by commas, and "mul"
+            stands for all.
         special_tokens: whether the tokenizer puts tokens of its own around a text; word vectors have none.
     """
 
@@ -86,6 +87,19 @@ class TextPart(_Part):
     dim: _Count
     language: str
     special_tokens: bool = True
+
+    def reads(self, language: str) -> bool:
+        """Whether it was trained to read a language.
+
+        Args:
+            language: its code, as :func:`m3ser.text.language_codes.language_code` gives it.
+        """
+        return "mul" in self.languages or language in self.languages
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The codes of what it reads, without region or script."""
+        return tuple(code.strip().partition("-")[0].lower() for code in self.language.split(","))
 
 
 class FusionPart(_Part):

@@ -171,6 +171,7 @@ class Segment:
         text: the words, or None where the voice alone was used.
         channel: the channel of the recording, counted from 1, where its channels were kept apart; else None.
         final: False: the utterance goes on, and this is what it looks like so far.
+        note: why `text` was not used, a sentence; None: it was, or there is none.
     """
 
     start: float
@@ -180,9 +181,10 @@ class Segment:
     text: str | None = None
     channel: int | None = None
     final: bool = True
+    note: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; ``channel`` is there only where channels were kept apart, ``final`` only if False."""
+        """JSON-ready values; `channel` and `note` only where they are not None, `final` only where it is False."""
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
@@ -191,6 +193,7 @@ class Segment:
             "scores": _rounded(self.scores),
             **({} if self.channel is None else {"channel": self.channel}),
             **({} if self.final else {"final": False}),
+            **({} if self.note is None else {"note": self.note}),
         }
 
 
@@ -202,12 +205,16 @@ class Prediction:
         label: the most probable class.
         scores: class -> calibrated probability, in the order of the model's classes; they sum to 1.
         duration: length of the recording in seconds; None where there was no audio.
-        text: the words that were used, or None where the voice alone was used.
-        text_source: where they came from.
+        text: the words, or None where there are none.
+        text_source: where the words that were used came from; "none" where the voice alone was used, be it for want of
+            words or because the model does not read their language: `note` then says so.
         model: name and version of the bundle ("starter@1").
         file: the recording as the caller named it; None for arrays and text alone.
         segments: the parts of a longer recording; empty for a single utterance.
         removed: what transcript cleaning took out of the text ("[laughter]"), in order.
+        language: BCP 47 code of the words, where it was given or they are in one that the model does not read; None:
+            it is not known, or one that the model reads and nobody named.
+        note: why words were not used though they are there, or were not looked for, a sentence; None: nothing of that.
     """
 
     label: str
@@ -219,9 +226,14 @@ class Prediction:
     file: str | None = None
     segments: tuple[Segment, ...] = ()
     removed: tuple[str, ...] = ()
+    language: str | None = None
+    note: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The prediction as JSON-ready values, in the one layout that every door of m3ser uses."""
+        """The prediction as JSON-ready values, in the one layout that every door of m3ser uses.
+
+        `language` and `note` are among them only where they are not None.
+        """
         return {
             "file": self.file,
             "duration": None if self.duration is None else round(self.duration, 3),
@@ -231,6 +243,8 @@ class Prediction:
             "text_source": self.text_source,
             "model": self.model,
             "segments": [segment.to_dict() for segment in self.segments],
+            **({} if self.language is None else {"language": self.language}),
+            **({} if self.note is None else {"note": self.note}),
         }
 
     def to_json(self) -> str:

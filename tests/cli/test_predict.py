@@ -193,3 +193,22 @@ def test_lines_keep_to_the_terminal(m3ser: Run, fake: Any, columns: int) -> None
 
 def test_markup_in_a_name_is_a_name(m3ser: Run, fake: Any) -> None:
     assert m3ser("predict", "[bold]:smile:[/].wav", "--no-text").stdout.startswith("[bold]:smile:[/].wav  2.27 s")
+
+
+def test_the_language_reaches_the_library(m3ser: Run, fake: Any) -> None:
+    assert m3ser("predict", "a.wav", "b.wav", "--language", "de-AT").exit_code == 0
+    assert m3ser("predict", "--text", "Nein.", "--language", "ger").exit_code == 0
+    assert [request.language for request in fake.asked] == ["de", "de", "de"]
+
+
+@pytest.mark.parametrize("verb", [("predict",), ("timeline",), ("annotate", "--out", "out.csv")])
+def test_no_language_is_bad_use(m3ser: Run, fake: Any, verb: tuple[str, ...]) -> None:
+    result = m3ser(*verb, "a.wav", "--language", "german")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines() == [
+        "m3ser: 'german' is no code of a language; expected one of ISO 639-1, such as en, de or pt-BR."
+    ]
+    result = m3ser(*verb, "a.wav", "--language", "de", "--no-text")
+    assert result.exit_code == 2
+    assert "--language is that of the words and --no-text says to use none" in result.stderr
+    assert fake.asked == []

@@ -70,3 +70,18 @@ def test_words_are_transcribed_where_that_can_be_done(starter: Path, demo_clip: 
     record = json.loads(result.stdout)
     assert record["text_source"] == "transcribed"
     assert "jacket" in record["text"]
+
+
+def test_words_in_another_language_are_shown_as_not_used(starter: Path, demo_clip: Path, process: Run) -> None:
+    arguments = ["predict", "--model", str(starter), str(demo_clip), "--text", "Das ist mir doch egal."]
+    shown = " ".join(process(*arguments).stdout.decode().split())
+    assert '"Das ist mir doch egal." (not used)' in shown
+    assert "it seems to be German" in shown
+    found = json.loads(process(*arguments, "--json").stdout)
+    voice = json.loads(process("predict", "--model", str(starter), str(demo_clip), "--no-text", "--json").stdout)
+    assert (found["text"], found["text_source"], found["language"]) == ("Das ist mir doch egal.", "none", "de")
+    assert found["scores"] == pytest.approx(voice["scores"], abs=1e-5)
+    assert {"note", "language"}.isdisjoint(voice)
+    alone = process("predict", "--text", "Das ist mir doch egal.")
+    assert alone.returncode == 1
+    assert alone.stderr.count(b"\n") == 1

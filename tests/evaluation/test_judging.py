@@ -44,6 +44,9 @@ class Reader:
     def scheme(self) -> EmotionScheme:
         return get_scheme("iemocap4")
 
+    def reads(self, question: Question) -> bool:
+        return question.language != "de"
+
     def trained_on(self, utterances: Iterable[Utterance]) -> int | None:
         return self.trained
 
@@ -139,3 +142,45 @@ def test_what_cannot_be_judged(manifest: Path) -> None:
     silent.write_text("audio,emotion,text\nf.wav,sad,no\n", encoding="utf-8")
     with pytest.raises(DataError, match="Nothing could be judged: none of the recordings or texts could be used"):
         judged(silent, Reader(unusable="no"))
+
+
+class BothReader(Reader):
+    """Hears and reads; remembers the recordings that it is asked about."""
+
+    modalities = ("audio", "text")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: list[tuple[bool, str | None, str | None]] = []
+
+    def answer(self, questions: Iterable[Question]) -> Iterator[NDArray[np.float64] | M3serError]:
+        for one in questions:
+            self.pairs.append((one.audio is not None, one.text, one.language))
+            yield np.full(4, 0.25)
+
+
+def test_words_that_are_not_read_are_no_questions_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text(
+        "audio,emotion,text,language,text_language\na.wav,angry,Nein,de,\nb.wav,happy,we won,de,en\nc.wav,sad,why,,\n",
+        encoding="utf-8",
+    )
+    reader = BothReader()
+    verdict = judged(path, reader)
+    assert list(verdict.scores) == ["audio", "text", "both"]
+    assert reader.pairs == [
+        *[(True, None, None)] * 3,
+        *[(False, "we won", "en"), (False, "why", None)],
+        *[(True, "Nein", "de"), (True, "we won", "en"), (True, "why", None)],
+    ]
+    assert verdict.notes[-2:] == (
+        "reader@1 does not read the language of 1 text: text leaves it out.",
+        "reader@1 does not read the language of 1 text: both is the voice alone there.",
+    )
+
+
+def test_nothing_that_is_read_is_nothing_to_judge(tmp_path: Path) -> None:
+    path = tmp_path / "german.csv"
+    path.write_text("audio,emotion,text,language\na.wav,angry,Nein,de\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"reader@1 does not read the language of the words"):
+        judged(path, Reader())

@@ -5,13 +5,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from m3ser.errors import MissingExtraError, TranscriptionError, UsageError
-from m3ser.text.asr import FasterWhisperTranscriber, Transcriber, get_transcriber
+from m3ser.text.asr import FasterWhisperTranscriber, LanguageTranscriber, Transcriber, get_transcriber, transcribe_in
 
 faster_whisper = pytest.importorskip("faster_whisper", reason="needs the asr extra")
 
@@ -147,3 +149,27 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not FasterWhisperTranscriber.is_installed()
     with pytest.raises(MissingExtraError, match="Transcribing with faster-whisper needs the 'asr' extra"):
         FasterWhisperTranscriber()
+
+
+def test_the_language_is_told_to_models_of_many(whisper: FasterWhisperTranscriber, clips: Clips) -> None:
+    assert isinstance(whisper, LanguageTranscriber)
+    assert (FasterWhisperTranscriber("tiny.en").languages, FasterWhisperTranscriber("tiny").languages) == (
+        ("en",),
+        None,
+    )
+    told = []
+
+    class Engine:
+        model = SimpleNamespace(is_multilingual=True)
+
+        def transcribe(self, waveform: Any, **options: Any) -> Any:
+            told.append(options["language"])
+            return iter(()), SimpleNamespace(language=options["language"])
+
+    for given, own, expected in (("de", None, "de"), ("de", "fr", "de"), (None, "fr", "fr"), (None, None, None)):
+        transcriber = FasterWhisperTranscriber("tiny", language=own)
+        transcriber._engine = Engine()
+        assert transcribe_in(transcriber, clips[0][0], given).language == expected
+    assert told == ["de", "de", "fr", None]
+    # One of English alone is not told of another.
+    assert transcribe_in(whisper, clips[0][0], "de") == whisper.transcribe(clips[0][0])

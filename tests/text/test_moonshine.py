@@ -188,3 +188,7 @@ def test_an_error_of_the_engine(monkeypatch: pytest.MonkeyPatch, clips: Clips) -
     monkeypatch.setattr(moonshine_voice.Transcriber, "transcribe_without_streaming", fail)
     with pytest.raises(TranscriptionError, match=r"Moonshine failed on 2\.\d s of speech: out of luck\."):
         MoonshineTranscriber().transcribe(clips[0][0])
+
+
+def test_it_says_that_it_understands_english_alone() -> None:
+    assert MoonshineTranscriber.languages == ("en",)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from m3ser.cli.predict import checked_language
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
 from m3ser.errors import UsageError
@@ -66,6 +67,15 @@ def annotate(
             help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            metavar="CODE",
+            show_default=False,
+            help="Of the words, as in m3ser predict, where a manifest's column language does not name it.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -91,6 +101,7 @@ def annotate(
     In folders, hidden files and links to folders are passed over.
     """
     words = _words(text, no_text=no_text, transcriber=transcriber)
+    language = checked_language(language, no_text=no_text)
 
     from m3ser.inference.annotation import annotate as annotate_all
     from m3ser.text.asr import default_transcriber
@@ -109,6 +120,7 @@ def annotate(
                 overwrite=overwrite,
                 retry_failed=retry_failed,
                 progress=show,
+                language=language,
             )
         except KeyboardInterrupt:
             with bar.paused():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3ser.cli.predict import note_missing_transcriber
+from m3ser.cli.predict import checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line
 from m3ser.cli.timeline import print_segment
@@ -54,6 +54,10 @@ def listen(
             help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", metavar="CODE", show_default=False, help="Of the words, as in m3ser predict."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
@@ -71,6 +75,7 @@ def listen(
         raise UsageError("--file and --device are two things to listen to; give one of them.")
     if transcriber is not None and no_text:
         raise UsageError("--transcriber has nothing to do with --no-text; give one of them.")
+    language = checked_language(language, no_text=no_text)
     from m3ser import inference
     from m3ser.audio import microphone
 
@@ -79,7 +84,7 @@ def listen(
         if not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)
-        stream = recogniser.stream(text=None if no_text else inference.TRANSCRIBE)
+        stream = recogniser.stream(text=None if no_text else inference.TRANSCRIBE, language=language)
         _warm_up(recogniser, reads=not no_text)
     chunks: Any
     if file is not None:

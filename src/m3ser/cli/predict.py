@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from m3ser.inference import Recogniser
     from m3ser.inference.requests import TextRequest
 
-__all__ = ["note_missing_transcriber", "predict", "print_prediction"]
+__all__ = ["checked_language", "note_missing_transcriber", "predict", "print_prediction"]
 
 STDIN = "-"
 MIN_BAR = 8
@@ -50,6 +50,16 @@ def predict(
             "--transcriber",
             metavar="NAME",
             help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            metavar="CODE",
+            show_default=False,
+            help="Of the words: en, de, pt-BR, ... Left out: recognised in given words. Those that the model does not "
+            "read are left out.",
         ),
     ] = None,
     threads: Annotated[
@@ -85,11 +95,17 @@ def predict(
     installed; where it is not, and with --no-text, the voice alone is used. With --text and no FILES, the text alone is
     used.
 
+    Words in a language that the model was not trained to read (the starter reads English) are left out, the voice
+    alone is used, and a line says so; with --json that is the key note. A given text's language is recognised where it
+    is clear. That of speech is not: give --language where it is not English, for Moonshine makes English words of
+    whatever it hears, and nothing shows it.
+
     A recording that cannot be used is one sentence on stderr (with --json also an object with the keys file and error
     on stdout, in its place among the results); the others are still answered, and the exit code is 1.
     """
     files = files or []
     _check(files, text=text, no_text=no_text, transcriber=transcriber, start=start, end=end)
+    language = checked_language(language, no_text=no_text)
 
     from m3ser import inference
 
@@ -106,7 +122,7 @@ def predict(
             with progress.paused():
                 note_missing_transcriber(recogniser)
         words: TextRequest = text if text is not None else None if no_text else inference.TRANSCRIBE
-        for name, result in _results(recogniser, files, text=words, start=start, end=end):
+        for name, result in _results(recogniser, files, text=words, start=start, end=end, language=language):
             with progress.paused():
                 failed += isinstance(result, M3serError)
                 _report(name, result, as_json=as_json)
@@ -144,8 +160,29 @@ def _check(
         raise UsageError("Standard input (-) can be read only once.")
 
 
+def checked_language(language: str | None, *, no_text: bool) -> str | None:
+    """The language of a BCP 47 code.
+
+    Raises:
+        UsageError: it is no code, or there are no words for it to be of.
+    """
+    if language is None:
+        return None
+    if no_text:
+        raise UsageError("--language is that of the words and --no-text says to use none; give one of them.")
+    from m3ser.text.language_codes import language_code
+
+    return language_code(language)
+
+
 def _results(
-    recogniser: Recogniser, files: list[str], *, text: TextRequest, start: float | None, end: float | None
+    recogniser: Recogniser,
+    files: list[str],
+    *,
+    text: TextRequest,
+    start: float | None,
+    end: float | None,
+    language: str | None,
 ) -> Iterator[tuple[str | None, Prediction | M3serError]]:
     """Each file's name with its prediction or its failure, in the order given, as they are ready."""
     from m3ser.inference import Request
@@ -153,9 +190,9 @@ def _results(
     names: list[str | None] = [*files] or [None]
     if files:
         sources = [_standard_input() if name == STDIN else name for name in files]
-        requests = [Request(source, text=text, start=start, end=end) for source in sources]
+        requests = [Request(source, text=text, start=start, end=end, language=language) for source in sources]
     else:
-        requests = [Request(None, text=text)]
+        requests = [Request(None, text=text, language=language)]
     yield from zip(names, recogniser.predict_each(requests, on_error="return"), strict=True)
 
 
@@ -219,7 +256,9 @@ def _words(prediction: Prediction) -> Text:
     from rich.text import Text
 
     if prediction.text is None:
-        return Text("no text: the voice alone", style="dim")
+        return Text(printable(prediction.note or "no text: the voice alone"), style="dim")
+    if prediction.note is not None:
+        return Text.assemble((f'"{printable(prediction.text)}" (not used)', "dim"), f"\n{printable(prediction.note)}")
     line = Text(f'"{printable(prediction.text)}"').append(f" ({prediction.text_source})", style="dim")
     if prediction.removed:
         line.append(f", left out: {printable(' '.join(prediction.removed))}", style="dim")

@@ -30,7 +30,9 @@ Results go to standard output, everything else to standard error. A failure is o
 block characters where it is not UTF-8.
 
 With `--json`, a prediction is one line of this form (here broken for reading). `text_source` is `given`, `transcribed`
-or `none`; `text` and `duration` are `null` where there is none.
+or `none`; `text` and `duration` are `null` where there is none. Where words are there and not used, or were not looked
+for, because of their language, `text_source` is `none` and two more keys say so: `language` ("de") and `note`, a
+sentence; `language` is there as well where it was given.
 
 ```json
 {"file": "clip.wav", "duration": 3.21, "label": "angry",

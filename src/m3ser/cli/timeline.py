@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3ser.cli.predict import STDIN, note_missing_transcriber
+from m3ser.cli.predict import STDIN, checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, printable, stdout_console, style_of
 from m3ser.errors import AudioError, UsageError
@@ -134,6 +134,10 @@ def timeline(
             help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option("--language", metavar="CODE", show_default=False, help="Of the words, as in m3ser predict."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
@@ -159,6 +163,7 @@ def timeline(
     }
     form = _format([name for name, given in flags.items() if given], out)
     _check(file, words=words, no_text=no_text, transcriber=transcriber, out=out, plot=plot, resume=resume)
+    language = checked_language(language, no_text=no_text)
     from m3ser import inference
     from m3ser.inference.timeline import drawing
 
@@ -182,6 +187,7 @@ def timeline(
             cuts=cuts,
             smooth=smooth,
             journal=journal,
+            language=language,
         )
         result.file = file
         result.watch = lambda one: progress.update(int(one.finished), int(one.duration or one.heard))
@@ -316,7 +322,7 @@ def print_segment(segment: Segment, name_width: int) -> None:
         "" if segment.channel is None else f"{segment.channel}  ",
         (f"{segment.label:{name_width}}  {drawn:{BAR_WIDTH}}", style_of(segment.label)),
         f" {best:4.0%}",
-        "" if segment.text is None else f'  "{printable(segment.text)}"',
+        "" if segment.text is None else f'  "{printable(segment.text)}"{" (not used)" if segment.note else ""}',
     )
     console.print(line, soft_wrap=True)
 
@@ -336,6 +342,8 @@ def _notes(result: Timeline, recogniser: Recogniser) -> None:
     """What a person should know of the result, on stderr."""
     if not result.segments and not result.skipped:
         complain(f"note: no speech was found in {result.file} ({result.heard:.1f} s), so the timeline is empty.")
+    if result.note is not None:
+        complain(f"note: {result.note[0].lower()}{result.note[1:]}")
     if result.words_left_out:
         complain(f"note: {result.words_left_out} words lie where no speech was found, and are left out.")
     if result.skipped:

@@ -21,7 +21,7 @@ __all__ = ["transcribe"]
 _AHEAD = 8  # recordings that are read before their turn, at most
 _THREADS = 2
 
-_Stretch: TypeAlias = "tuple[Path, float | None, float | None]"
+_Stretch: TypeAlias = "tuple[Path, float | None, float | None, str | None]"
 
 
 def transcribe(
@@ -36,7 +36,7 @@ def transcribe(
 
     What `journal` has already is not transcribed again; every new text is written there before it is yielded. What
     failed is not, so that another attempt tries it anew. A recording that several utterances share is transcribed
-    once. Texts are cleaned (:func:`m3ser.text.clean`).
+    once. Texts are cleaned (:func:`m3ser.text.clean`). A transcriber that can be told the language is.
 
     Args:
         utterances: with their recordings.
@@ -49,7 +49,7 @@ def transcribe(
     sharing: dict[_Stretch, list[str]] = {}
     for utterance, name in zip(utterances, names, strict=True):
         if utterance.audio is not None:
-            sharing.setdefault((utterance.audio, utterance.start, utterance.end), []).append(name)
+            sharing.setdefault((utterance.audio, utterance.start, utterance.end, utterance.language), []).append(name)
     waiting = []
     for stretch, called in sharing.items():
         if called[0] in known:
@@ -68,11 +68,13 @@ def _texts(stretches: Sequence[_Stretch], transcriber: Transcriber, max_seconds:
     # Listing corpora does without NumPy, which these two bring.
     from m3ser.audio import load_waveform
     from m3ser.text import clean
+    from m3ser.text.asr import transcribe_in
+    from m3ser.text.language_codes import known_language
 
     def text_of(stretch: _Stretch) -> str:
-        path, start, end = stretch
+        path, start, end, language = stretch
         waveform = load_waveform(path, start=start, end=end, max_seconds=max_seconds)
-        return clean(transcriber.transcribe(waveform).text).text
+        return clean(transcribe_in(transcriber, waveform, known_language(language)).text).text
 
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="m3ser-transcribe")
     try:

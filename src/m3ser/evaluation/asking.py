@@ -49,6 +49,7 @@ class Question:
         text: the words; None: it gets none.
         start, end: the part of the recording that is meant, in seconds.
         speaker: who speaks; "" where that is not known.
+        language: BCP 47 code of the words; None: not known.
         extra: further columns of the table.
     """
 
@@ -60,6 +61,7 @@ class Question:
     start: float | None = None
     end: float | None = None
     speaker: str = ""
+    language: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,6 +114,10 @@ class Respondent(Protocol):
 
     def trained_on(self, utterances: Iterable[Utterance]) -> int | None:
         """How many of these it was trained on, or chosen by; None where that is not known."""
+        ...
+
+    def reads(self, question: Question) -> bool:
+        """Whether it reads the language that a question's words are in."""
         ...
 
     def answer(self, questions: Iterable[Question]) -> Iterator[NDArray[np.float64] | M3serError]:
@@ -194,6 +200,8 @@ def _question(
     # Nothing that was understood leaves the voice; words that nobody wrote down leave no question about both.
     if kind != "audio" and (text is None or (not text and condition != "both-transcribed")):
         return None
+    # In a paired corpus, the given words are not those that were said.
+    language = utterance.language if way else utterance.extra.get("text_language", utterance.language)
     return Question(
         utterance=name,
         condition=condition,
@@ -203,6 +211,7 @@ def _question(
         start=utterance.start,
         end=utterance.end,
         speaker=speaker,
+        language=None if kind == "audio" else language,
         extra={name: utterance.extra[name] for name in _EXTRA if name in utterance.extra}
         | ({} if utterance.language is None else {"language": utterance.language}),
     )

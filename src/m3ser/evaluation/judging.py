@@ -17,7 +17,15 @@ from m3ser.corpora import LabelledPart, transcribe
 from m3ser.errors import DataError, M3serError, UsageError
 from m3ser.evaluation.asking import Question, Respondent, answers, conditions_for, questions, tabulate
 from m3ser.evaluation.folder import EvaluationFolder
-from m3ser.evaluation.notes import of_conditions, of_corpora, of_parts, of_scheme, of_training, of_transcripts
+from m3ser.evaluation.notes import (
+    of_conditions,
+    of_corpora,
+    of_languages,
+    of_parts,
+    of_scheme,
+    of_training,
+    of_transcripts,
+)
 from m3ser.evaluation.predictions import PredictionTable
 from m3ser.evaluation.record import Evaluation
 from m3ser.evaluation.word_errors import WordErrors, word_errors
@@ -137,7 +145,9 @@ def judge(
                 errors = _word_errors(labelled, understood)
                 notes += of_transcripts(labelled, understood, transcriber.name)
             laid_out = _laid_out(labelled, wanted, judged_by, understood, demanded=bool(kinds))
+            laid_out, unread = _readable(respondent, laid_out)
             notes += of_conditions(labelled, list(laid_out), judged_by)
+            notes += of_languages(unread, respondent.name)
             table = _answered(respondent, laid_out, judged_by, folder, failures)
         finally:
             folder.keep_failures(failures.found)
@@ -226,6 +236,33 @@ def _laid_out(
             f"as that needs, of {', '.join(scheme.classes)}."
         )
     return {condition: asked for condition, asked in found.items() if asked}
+
+
+def _readable(
+    respondent: Respondent, laid_out: Mapping[str, tuple[Question, ...]]
+) -> tuple[dict[str, tuple[Question, ...]], dict[str, int]]:
+    """The questions that the model has something to answer by, and how many texts of each condition it does not read.
+
+    What has a voice as well is asked all the same, as in prediction.
+
+    Raises:
+        DataError: there are none.
+    """
+    asked: dict[str, tuple[Question, ...]] = {}
+    unread: dict[str, int] = {}
+    for condition, group in laid_out.items():
+        strange = {one.utterance for one in group if one.text is not None and not respondent.reads(one)}
+        kept = tuple(one for one in group if one.audio is not None or one.utterance not in strange)
+        if strange:
+            unread[condition] = len(strange)
+        if kept:
+            asked[condition] = kept
+    if not asked:
+        raise DataError(
+            f"Nothing can be judged under {', '.join(laid_out)}: {respondent.name} does not read the language of the "
+            "words."
+        )
+    return asked, unread
 
 
 def _answered(

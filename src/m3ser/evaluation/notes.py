@@ -8,7 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from m3ser.corpora import READERS, LabelledPart
 from m3ser.schema import EmotionScheme
 
-__all__ = ["TOO_WELL", "of_conditions", "of_corpora", "of_parts", "of_scheme", "of_training", "of_transcripts"]
+__all__ = [
+    "TOO_WELL",
+    "of_conditions",
+    "of_corpora",
+    "of_languages",
+    "of_parts",
+    "of_scheme",
+    "of_training",
+    "of_transcripts",
+]
 
 TOO_WELL = "scores too well"
 """What a note says that makes the scores better than a new speaker will find them."""
@@ -79,6 +88,16 @@ def of_conditions(labelled: LabelledPart, conditions: Sequence[str], scheme: Emo
     asked = [name for name in conditions if name in ("text", "both")]
     if wordless and asked:
         yield f"{wordless:,} of {len(judged):,} utterances have no words in the manifest: {_without(asked)} them."
+
+
+def of_languages(unread: Mapping[str, int], model: str) -> Iterator[str]:
+    """How many texts the model does not read, for their language, under each condition."""
+    for condition, count in unread.items():
+        one = count == 1
+        number = "1 text" if one else f"{count:,} texts"
+        left = f"leaves {'it' if one else 'them'} out"
+        what = left if condition.startswith("text") else "is the voice alone there"
+        yield f"{model} does not read the language of {number}: {condition} {what}."
 
 
 def _without(conditions: Sequence[str]) -> str:

@@ -131,9 +131,11 @@ class Model:
             label=labels[int(shares.argmax())],
             scores=dict(zip(labels, shares.tolist(), strict=True)),
             duration=utterance.duration,
-            text=utterance.text,
+            text=utterance.text if utterance.unread is None else utterance.unread,
             text_source=utterance.text_source,
             model=self._manifest.full_name,
             file=utterance.file,
             removed=utterance.removed,
+            language=utterance.language,
+            note=utterance.note,
         )

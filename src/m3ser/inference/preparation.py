@@ -19,11 +19,13 @@ from m3ser.audio.sources import is_array, source_label
 from m3ser.batching import windows
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
+from m3ser.inference.languages import Reading, Words
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.windows import StreamedWindows
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean
-from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
+from m3ser.text.asr import LanguageTranscriber, Transcriber, default_transcriber, get_transcriber, transcribe_in
+from m3ser.text.language_codes import known_language
 
 __all__ = ["Preparation", "Prepared"]
 
@@ -47,6 +49,8 @@ class Prepared:
         text: the cleaned words; None: there are none.
         text_source: where they came from.
         removed: what cleaning took out of them.
+        unread: cleaned words in a language that the model does not read, in place of `text`; None: there are none.
+        language, note: see :class:`m3ser.schema.Prediction`.
     """
 
     file: str | None
@@ -55,6 +59,9 @@ class Prepared:
     text: str | None
     text_source: TextSource
     removed: tuple[str, ...]
+    unread: str | None = None
+    language: str | None = None
+    note: str | None = None
 
 
 class Preparation:
@@ -73,6 +80,7 @@ class Preparation:
     def __init__(self, bundle: Bundle, *, transcriber: Transcriber | str | None, max_seconds: float) -> None:
         audio = bundle.manifest.audio
         self._reads = bundle.manifest.text is not None
+        self._reading = Reading(bundle.manifest)
         self._name = bundle.manifest.full_name
         self._front_end: FrontEnd | None = None
         self._blockwise: Blockwise | None = None
@@ -116,15 +124,18 @@ class Preparation:
 
         Raises:
             AudioError: the recording cannot be used.
-            TextError: nothing is left that the model looks at: no recording, or no words.
+            TextError: nothing is left that the model looks at: no recording, or no words that it reads.
         """
         text = request.text if isinstance(request.text, str) and self._reads else None
         source: TextSource = "given"
+        language, deaf = request.language, None
         duration: float | None = None
         stretches: Windows = ()
         if request.audio is not None:
             # What is transcribed has to be there as a whole.
             transcribing = request.text is TRANSCRIBE and self.transcriber is not None
+            if transcribing and (deaf := self._deaf(language)) is not None:
+                transcribing = False
             begin, rest = self._begin(request, held=transcribing)
             if rest is not None:
                 duration, stretches = self._streamed(begin, rest, request)
@@ -134,18 +145,32 @@ class Preparation:
                 if self._front_end is not None:
                     stretches = self._windows(waveform, request.audio, self._front_end)
                 if transcribing:
-                    text, source = self._transcript(waveform, request.audio), "transcribed"
+                    text, language = self._transcript(waveform, request.audio, language)
+                    source = "transcribed"
         cleaned = CleanText("") if text is None else clean(text)
-        if not cleaned.text and not stretches:
-            raise self._nothing_to_go_by(request, text)
+        words = self._reading.words(cleaned.text or None, language, certain=source == "transcribed")
+        if words.read is None and not stretches:
+            raise self._nothing_to_go_by(request, text, words, deaf)
         return Prepared(
             file=request.file,
             duration=duration,
             windows=stretches,
-            text=cleaned.text or None,
-            text_source=source if cleaned.text else "none",
+            text=words.read,
+            text_source=source if words.read is not None else "none",
             removed=cleaned.removed,
+            unread=words.unread,
+            # What a transcriber took English for is of no use to anybody.
+            language=words.language if words.note is not None else request.language,
+            note=words.note or deaf,
         )
+
+    def _deaf(self, language: str | None) -> str | None:
+        """Why the transcriber would make nothing of a language, a sentence; None: it may well."""
+        transcriber = self.transcriber
+        understood = transcriber.languages if isinstance(transcriber, LanguageTranscriber) else None
+        if language is None or transcriber is None or understood is None or language in understood:
+            return None
+        return self._reading.untranscribed(transcriber.name, understood, language)
 
     def _begin(
         self, request: Request, *, held: bool
@@ -205,7 +230,11 @@ class Preparation:
         )
         return samples / SAMPLE_RATE, windows_
 
-    def _nothing_to_go_by(self, request: Request, text: str | None) -> M3serError:
+    def _nothing_to_go_by(self, request: Request, text: str | None, words: Words, deaf: str | None) -> M3serError:
+        if words.note is not None:
+            return TextError(f"{words.note} There is no voice to go by: text {text!r}.")
+        if deaf is not None and self._front_end is None:
+            return TextError(f"There is nothing to go by. {deaf}")
         if self._front_end is None and text is None:
             what = "the recording" if request.audio is None else source_label(request.audio)
             return TextError(
@@ -227,16 +256,20 @@ class Preparation:
             )
         return tuple(windows(features, longest=self._window))
 
-    def _transcript(self, waveform: NDArray[np.float32], source: AudioSource) -> str | None:
+    def _transcript(
+        self, waveform: NDArray[np.float32], source: AudioSource, language: str | None
+    ) -> tuple[str | None, str | None]:
+        """What is said in a recording, and its language as it was given or else found out."""
         transcriber = self.transcriber
         if transcriber is None:
-            return None
+            return None, language
         try:
-            return transcriber.transcribe(waveform).text
+            found = transcribe_in(transcriber, waveform, language)
         except M3serError as error:
             # The voice can still be judged, and the prediction says that its text is missing.
             _log.warning("%s was not transcribed, so the voice alone is used: %s", source_label(source), error)
-            return None
+            return None, language
+        return found.text, language or known_language(found.language)
 
 
 def _can_be_read_again(source: AudioSource | None) -> bool:

@@ -118,6 +118,7 @@ class Recogniser:
         sample_rate: float | None = None,
         start: float | None = None,
         end: float | None = None,
+        language: str | None = None,
     ) -> Prediction:
         """Recognise the emotion of one utterance, from the voice, the words, or both.
 
@@ -129,17 +130,19 @@ class Recogniser:
             sample_rate: of an array, in Hz.
             start: where the utterance begins in the recording, in seconds; None: at its beginning.
             end: where it ends; None: at its end.
+            language: of the words, as a BCP 47 code ("de"); None: it is recognised. Words in a language that the model
+                was not trained to read are left out, and the voice alone is judged.
 
         Returns:
-            The prediction; its `text_source` says what was used. Where transcription fails, the voice alone is judged,
-            and the logger ``m3ser.inference`` says why.
+            The prediction; its `text_source` says what was used, and its `note` why words were not. Where transcription
+            fails, the voice alone is judged, and the logger ``m3ser.inference`` says why.
 
         Raises:
-            UsageError: neither audio nor text.
+            UsageError: neither audio nor text, or no such language.
             AudioError: the recording cannot be used.
-            TextError: the text is not a string, or nothing is left of it and there is no audio.
+            TextError: the text is not a string, or nothing is left of it that the model reads and there is no audio.
         """
-        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end)
+        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end, language=language)
         return self._model.predict([self._preparation.prepare(request)])[0]
 
     @overload
@@ -242,6 +245,7 @@ class Recogniser:
         cuts: CutSettings | None = None,
         smooth: int = 0,
         journal: str | os.PathLike[str] | None = None,
+        language: str | None = None,
     ) -> Timeline:
         """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
 
@@ -261,6 +265,7 @@ class Recogniser:
                 (:func:`~m3ser.inference.timeline.smoothed`), 0 to 20.
             journal: a file in which every answer is kept, so that interrupted work goes on where it was; the recording
                 has to be a file, too.
+            language: of the words, as in :meth:`predict`.
 
         Returns:
             The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
@@ -286,6 +291,7 @@ class Recogniser:
             channels=channels,
             cuts=cuts or CutSettings(),
             smooth=smooth,
+            language=language,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
 
@@ -294,6 +300,7 @@ class Recogniser:
         *,
         sample_rate: float = SAMPLE_RATE,
         text: TextRequest = TRANSCRIBE,
+        language: str | None = None,
         cuts: CutSettings | None = None,
         provisional_seconds: float | None = 0.5,
     ) -> Stream:
@@ -308,7 +315,14 @@ class Recogniser:
 
         Args and raises: see :class:`~m3ser.inference.stream.Stream`.
         """
-        return Stream(self, sample_rate=sample_rate, text=text, cuts=cuts, provisional_seconds=provisional_seconds)
+        return Stream(
+            self,
+            sample_rate=sample_rate,
+            text=text,
+            language=language,
+            cuts=cuts,
+            provisional_seconds=provisional_seconds,
+        )
 
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")

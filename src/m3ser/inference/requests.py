@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from m3ser.audio import AudioSource, source_name
 from m3ser.errors import TextError, UsageError
+from m3ser.text.language_codes import language_code
 
 __all__ = ["TRANSCRIBE", "Request", "TextRequest", "Transcribe", "as_request"]
 
@@ -36,9 +37,11 @@ class Request:
         text: what is said; :data:`TRANSCRIBE`; or None to use the voice alone.
         sample_rate: in Hz; needed for arrays, and only for them.
         start, end: the part of the recording that is meant, in seconds; None: from its beginning, to its end.
+        language: of the words, as a BCP 47 code ("de"; "de-AT" and "deu" become that); None: a given text's is
+            recognised (:mod:`m3ser.text.language`), a recording's is what its transcriber takes it for.
 
     Raises:
-        UsageError: neither audio nor text.
+        UsageError: neither audio nor text, or a language that has no such code.
         TextError: a text that is not a string.
     """
 
@@ -47,12 +50,15 @@ class Request:
     sample_rate: float | None = None
     start: float | None = None
     end: float | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.text is None or self.text is TRANSCRIBE or isinstance(self.text, str)):
             raise TextError(f"The text must be a string, TRANSCRIBE or None; it is of type {type(self.text).__name__}.")
         if self.audio is None and not isinstance(self.text, str):
             raise UsageError("Nothing to recognise: give audio, a text, or both.")
+        if self.language is not None:
+            object.__setattr__(self, "language", language_code(self.language))
 
     @property
     def file(self) -> str | None:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import M3serError
+from m3ser.inference.languages import Reading
 from m3ser.inference.recogniser import Recogniser
 from m3ser.inference.requests import Request
 from m3ser.schema import SCHEMES, EmotionScheme, Utterance
+from m3ser.text.language_codes import known_language
 
 __all__ = ["BundleRespondent"]
 
@@ -30,6 +32,8 @@ class Asked(Protocol):
     def start(self) -> float | None: ...
     @property
     def end(self) -> float | None: ...
+    @property
+    def language(self) -> str | None: ...
 
 
 class BundleRespondent:
@@ -41,6 +45,7 @@ class BundleRespondent:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
+        self._reading = Reading(recogniser.bundle.manifest)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -88,13 +93,20 @@ class BundleRespondent:
         """A bundle does not say what it was trained on."""
         return
 
+    def reads(self, question: Asked) -> bool:
+        """Whether the words of a question are in a language that the bundle reads, as it is known or recognised."""
+        return self._reading.words(question.text, known_language(question.language)).note is None
+
     def answer(self, questions: Iterable[Asked]) -> Iterator[NDArray[np.float64] | M3serError]:
         """The probabilities (classes,) for each question, or why there are none; in their order.
 
         The next recordings are read while the model works on the last ones; no more of `questions` is taken than that
         needs.
         """
-        requests = (Request(one.audio, text=one.text, start=one.start, end=one.end) for one in questions)
+        requests = (
+            Request(one.audio, text=one.text, start=one.start, end=one.end, language=known_language(one.language))
+            for one in questions
+        )
         for result in self._recogniser.predict_each(requests, on_error="return"):
             if isinstance(result, M3serError):
                 yield result

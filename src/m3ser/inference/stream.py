@@ -20,6 +20,7 @@ from m3ser.inference.requests import TRANSCRIBE, TextRequest
 from m3ser.inference.timeline import CutSettings, Segmenter
 from m3ser.inference.timeline.segmenter import Cut
 from m3ser.schema import Prediction, Segment
+from m3ser.text.language_codes import language_code
 
 __all__ = ["Stream"]
 
@@ -35,7 +36,12 @@ class _Recogniser(Protocol):
     """What a stream needs of a :class:`~m3ser.inference.Recogniser`."""
 
     def predict(
-        self, audio: AudioSource | None = None, *, text: TextRequest = TRANSCRIBE, sample_rate: float | None = None
+        self,
+        audio: AudioSource | None = None,
+        *,
+        text: TextRequest = TRANSCRIBE,
+        language: str | None = None,
+        sample_rate: float | None = None,
     ) -> Prediction: ...
 
 
@@ -52,12 +58,13 @@ class Stream:
         recogniser: what recognises an utterance.
         sample_rate: of the chunks, in Hz.
         text: left out, a final segment's words are transcribed where a transcriber is installed; None: voice alone.
+        language: of the words, as in :meth:`m3ser.inference.Recogniser.predict`.
         cuts: how speech is cut into utterances.
         provisional_seconds: the least time between two provisional segments; None: none are made.
         make_segmenter: makes what cuts.
 
     Raises:
-        UsageError: a number that makes no sense, or a text in place of a choice.
+        UsageError: a number that makes no sense, no such language, or a text in place of a choice.
         MissingExtraError: speech cannot be found (the ``asr`` extra).
     """
 
@@ -67,6 +74,7 @@ class Stream:
         *,
         sample_rate: float = SAMPLE_RATE,
         text: TextRequest = TRANSCRIBE,
+        language: str | None = None,
         cuts: CutSettings | None = None,
         provisional_seconds: float | None = 0.5,
         make_segmenter: Callable[[CutSettings], Segmenter] = Segmenter,
@@ -82,6 +90,7 @@ class Stream:
         self._recogniser = recogniser
         self._sample_rate = sample_rate
         self._text = text
+        self._language = None if language is None else language_code(language)
         self._cuts = cuts or CutSettings()
         self._interval = None if provisional_seconds is None else round(provisional_seconds * SAMPLE_RATE)
         self._segmenter = make_segmenter(self._cuts)
@@ -180,12 +189,12 @@ class Stream:
     def _segment(self, cut: Cut, waveform: NDArray[np.float32], text: TextRequest) -> Segment | None:
         start, end = self._at(cut.start), self._at(cut.end)
         try:
-            found = self._recogniser.predict(waveform, text=text, sample_rate=SAMPLE_RATE)
+            found = self._recogniser.predict(waveform, text=text, language=self._language, sample_rate=SAMPLE_RATE)
         except M3serError as error:
             # One utterance that cannot be used, too short for the model say, must not end the stream.
             _log.warning("The utterance from %.2f to %.2f s was left out: %s", start, end, error)
             return None
-        return Segment(start=start, end=end, label=found.label, scores=found.scores, text=found.text)
+        return Segment(start=start, end=end, label=found.label, scores=found.scores, text=found.text, note=found.note)
 
     def _at(self, place: int) -> float:
         shift = next(seconds for first, seconds in reversed(self._gaps) if first <= place)

@@ -284,3 +284,45 @@ def test_bad_use_is_one_sentence(
 
 def test_it_is_called_m3ser_annotate() -> None:
     assert m3ser.annotate is annotate
+
+
+def test_languages_come_from_the_manifest_or_the_caller(
+    tell: Callable[..., Annotation], recordings: Recordings, rows: Rows, tmp_path: Path
+) -> None:
+    recordings(5)
+    lines = ["audio,text,language,text_language"]
+    lines += ["000.wav,I am fine,en,", "001.wav,I am fine,de,", "002.wav,I am fine,de,en", "003.wav,I am fine,,"]
+    lines += ["004.wav,Das ist mir doch egal.,,"]
+    manifest = tmp_path / "calls" / "m.csv"
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = rows(tell(manifest, text="given").out)
+    assert [row["text_source"] for row in found] == ["given", "none", "given", "given", "none"]
+    assert [row.get("language") for row in found] == ["en", "de", "en", None, "de"]
+    other = rows(tell(manifest, "it.jsonl", text="given", language="it-IT").out)
+    assert [row["text_source"] for row in other] == ["given", "none", "given", "none", "none"]
+    with pytest.raises(UsageError, match="language None, now it"):
+        tell(manifest, text="given", language="it")
+    with pytest.raises(UsageError, match="language it, now None"):
+        tell(manifest, "it.jsonl", text="given")
+
+
+def test_notes_are_a_column_where_there_are_any(
+    tell: Callable[..., Annotation], recordings: Recordings, tmp_path: Path
+) -> None:
+    recordings(2)
+    manifest = tmp_path / "calls" / "m.csv"
+    for second, columns in (("I am fine", False), ("Das ist mir doch egal.", True)):
+        manifest.write_text(f"audio,text\n000.wav,no jacket\n001.wav,{second}\n", encoding="utf-8")
+        for _ in range(2):  # the second time, all is known from the journal
+            out = tell(manifest, f"{columns}.csv", text="given").out
+            with out.open(encoding="utf-8", newline="") as file:
+                found = list(csv.DictReader(file))
+            assert ("note" in found[0]) is columns
+            if columns:
+                assert found[0]["note"] == ""
+                assert "it seems to be German" in found[1]["note"]
+
+
+def test_what_is_no_language_is_refused(tell: Callable[..., Annotation], recordings: Recordings) -> None:
+    with pytest.raises(UsageError, match="is no code of a language"):
+        tell(recordings(1), text="auto", language="german")

@@ -21,8 +21,11 @@ class Echo:
     def __init__(self) -> None:
         self.asked: list[tuple[int, Any]] = []
 
-    def predict(self, audio: Any = None, *, text: Any = None, sample_rate: float | None = None) -> Prediction:
+    def predict(
+        self, audio: Any = None, *, text: Any = None, language: Any = None, sample_rate: float | None = None
+    ) -> Prediction:
         assert sample_rate == 16_000
+        self.language = language
         self.asked.append((len(audio), text))
         if len(audio) < 12_000:
             raise AudioContentError("Too short.")
@@ -105,6 +108,14 @@ def test_a_provisional_segment_hears_a_bounded_stretch_and_the_voice_alone(make_
     assert all(text is None for _, text in provisional)
     assert length > 14 * 16_000
     assert text is not None  # it would be transcribed
+
+
+def test_the_language_of_the_words_is_passed_on(make_stream: Any) -> None:
+    echo = Echo()
+    run(make_stream(echo, language="deu"), speech(1, 2, 3), [1600])
+    assert echo.language == "de"
+    with pytest.raises(UsageError, match="language"):
+        make_stream(echo, language="klingonisch")
 
 
 def test_what_was_lost_ends_an_utterance_and_lasts(make_stream: Any) -> None:

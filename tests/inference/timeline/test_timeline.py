@@ -271,3 +271,40 @@ def test_it_reads_no_further_than_it_must(recogniser: Recogniser, recording: Any
     list(stream)
     assert seen == sorted(seen)
     assert seen[-1] == timeline.duration
+
+
+def test_words_that_are_not_read_are_masked_and_noted(recogniser: Recogniser, recording: Any, tmp_path: Path) -> None:
+    (first, last), *_ = recording.places
+    words = [Spoken(first / 16_000, last / 16_000, "Das ist mir doch egal.")]
+    journal = tmp_path / "j"
+    alone = list(recogniser.timeline(recording.path, text=None))
+    for resumed in (False, True):
+        timeline = recogniser.timeline(recording.path, words=words, journal=journal)
+        found = list(timeline)
+        assert (timeline.resumed > 0) is resumed
+        assert (found[0].text, alone[0].text) == ("Das ist mir doch egal.", None)
+        for one, other in zip(found, alone, strict=True):
+            np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=1e-5)
+        assert found[0].note is not None
+        assert [one.note for one in found[1:]] == [None] * (len(found) - 1)
+        record = timeline.to_dict()
+        assert (record["language"], record["text_source"]) == ("de", "none")
+        assert record["note"].startswith(f"1 of {len(found)} utterances: The text was not used: it seems to be German")
+        assert record["segments"][0]["note"] == found[0].note
+
+
+def test_the_language_reaches_the_transcriber(tiny_folder: Path, recording: Any) -> None:
+    class Linguist(Scribe):
+        languages = ("de", "en")
+
+        def transcribe(self, waveform: Any, *, language: str | None = None) -> Transcript:
+            assert language == "de"
+            return Transcript(text="nein", segments=(), words=(), language=language, transcriber=self.name)
+
+    timeline = inference.load(tiny_folder, transcriber=Linguist()).timeline(recording.path, language="de-DE")
+    found = list(timeline)
+    assert {one.text for one in found} == {"nein"}
+    assert timeline.notes == {found[0].note: len(found)}
+    assert (timeline.note, timeline.language) == (found[0].note, "de")
+    with pytest.raises(UsageError, match="is no code of a language"):
+        inference.load(tiny_folder, transcriber=None).timeline(recording.path, language="german")

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from m3ser.errors import DataError
 from m3ser.files import appearing_whole
 from m3ser.inference.annotation.sources import Item
+from m3ser.inference.requests import TRANSCRIBE, Request
 
-__all__ = ["Listing", "Words", "key_of"]
+__all__ = ["Listing", "Words", "key_of", "request_for"]
 
 Words: TypeAlias = Literal["auto", "given", "transcribed"] | None
 """Where words come from; see :func:`m3ser.inference.annotate`."""
@@ -26,15 +27,32 @@ _WAITING, _DONE, _FAILED = 0, 1, 2
 
 
 def key_of(item: Item, words: Words) -> int:
-    """What tells items apart that are answered differently: recording, stretch, and the words that the model gets.
+    """What tells items apart that are answered differently: recording, stretch, the model's words and their language.
 
     64 bits; two of a million items have the same one by chance once in thirty-seven million lists.
     """
     # The place and not the name, which means another recording in another folder.
     place = None if item.audio is None else os.path.abspath(item.audio)  # noqa: PTH100
     text = item.text if words in ("auto", "given") else None
-    told = json.dumps([place, item.start or 0, item.end, text]).encode("ascii")
+    language = item.language(written=text is not None)
+    known = [place, item.start or 0, item.end, text, *([] if language is None else [language])]
+    told = json.dumps(known).encode("ascii")
     return int.from_bytes(blake2b(told, digest_size=8).digest(), "big")
+
+
+def request_for(item: Item, words: Words, language: str | None) -> Request | str:
+    """What the model is asked, or why it cannot be; `language` is that of words of which the manifest does not say."""
+    if item.problem is not None:
+        return item.problem
+    text: Any = None
+    if words in ("auto", "given"):
+        text = item.text
+    if text is None and words in ("auto", "transcribed"):
+        text = TRANSCRIBE
+    if item.audio is None and not isinstance(text, str):
+        return "A row of text alone, whose words are not to be used; expected a recording."
+    named = item.language(written=isinstance(text, str)) or language
+    return Request(item.audio, text=text, start=item.start, end=item.end, language=named)
 
 
 class Listing:

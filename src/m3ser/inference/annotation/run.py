@@ -31,8 +31,8 @@ from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import DataError, UsageError
 from m3ser.files import write_whole
 from m3ser.inference.annotation.journal import AnswerJournal
-from m3ser.inference.annotation.listing import Listing, Words
-from m3ser.inference.annotation.sources import Item, find_items, has_manifest
+from m3ser.inference.annotation.listing import Listing, Words, request_for
+from m3ser.inference.annotation.sources import find_items, has_manifest
 from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
 from m3ser.inference.annotation.workers import (
     Answer,
@@ -46,8 +46,9 @@ from m3ser.inference.annotation.workers import (
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import MAX_SECONDS
-from m3ser.inference.requests import TRANSCRIBE, Request
+from m3ser.inference.requests import Request
 from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
+from m3ser.text.language_codes import language_code
 
 __all__ = ["Annotation", "Progress", "annotate"]
 
@@ -116,6 +117,7 @@ def annotate(
     overwrite: bool = False,
     retry_failed: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    language: str | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -131,7 +133,8 @@ def annotate(
     recording that was replaced by another one of the same name is not noticed.
 
     The table has the columns file, duration (seconds), label, ``p_...`` for each class, text, text_source and model;
-    in JSON Lines a row is what ``m3ser predict --json`` prints. A manifest's other columns are carried along (in
+    in JSON Lines a row is what ``m3ser predict --json`` prints. Where words were not used for their language, there is
+    a column note behind these. A manifest's other columns are carried along (in
     JSON Lines as ``manifest``). What failed is in a table beside it, ``emotions.failed.csv``, with the reason.
 
     Args:
@@ -148,6 +151,8 @@ def annotate(
         overwrite: begin anew, whatever `out` and its journal hold.
         retry_failed: try again what failed before.
         progress: told how far it is.
+        language: of the words, as a BCP 47 code, where a manifest's column language does not name it; None: as in
+            :meth:`m3ser.Recogniser.predict`.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -162,6 +167,7 @@ def annotate(
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     _check(paths, out, text=text, workers=workers, max_seconds=max_seconds)
+    language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
     bundle = find_bundle(model)
     setup = Setup(bundle, SessionSettings(providers=tuple(providers)).providers, listener, max_seconds)
@@ -174,6 +180,7 @@ def annotate(
         "transcriber": heard_by,
         "providers": list(providers),
         "max_seconds": max_seconds,
+        "language": language,
     }
     tell = progress or (lambda _: None)
     with _claimed(out, settings, overwrite=overwrite) as folder:
@@ -182,7 +189,7 @@ def annotate(
         )
         _begin(folder, settings, overwrite=overwrite)
         with AnswerJournal(folder / ANSWERS) as journal:
-            work = _Work(listing, journal, setup, text, tell)
+            work = _Work(listing, journal, setup, text, tell, language)
             dropped = work.recall(out)
             if retry_failed:
                 listing.retry_failed()
@@ -206,13 +213,21 @@ class _Work:
     """One call's way from a list to a table."""
 
     def __init__(
-        self, listing: Listing, journal: AnswerJournal, setup: Setup, words: Words, tell: Callable[[Progress], None]
+        self,
+        listing: Listing,
+        journal: AnswerJournal,
+        setup: Setup,
+        words: Words,
+        tell: Callable[[Progress], None],
+        language: str | None,
     ) -> None:
         self._listing = listing
         self._journal = journal
         self._setup = setup
         self._words = words
         self._tell = tell
+        self._language = language
+        self._noted = False
         self.answered = 0
         self.audio_seconds = 0.0
 
@@ -226,6 +241,7 @@ class _Work:
         for place, record in self._journal.records():
             if self._listing.settle(record["key"], place, failed="error" in record):
                 found += 1
+                self._noted |= "note" in record.get("result", ())
             else:
                 strange += 1
         if strange and not found:
@@ -252,7 +268,7 @@ class _Work:
 
     def _requests(self) -> Iterator[tuple[int, Request]]:
         for key, item in self._listing.pending():
-            request = _request(item, self._words)
+            request = request_for(item, self._words, self._language)
             if isinstance(request, str):
                 self._keep([{"key": key, "error": request}])
             else:
@@ -264,6 +280,7 @@ class _Work:
             self.answered += 1
             if "result" in answer:
                 self.audio_seconds += answer["result"]["duration"] or 0.0
+                self._noted |= "note" in answer["result"]
         self._say(tuple(answer["error"] for answer in answers if "error" in answer))
 
     def _say(self, failures: tuple[str, ...]) -> None:
@@ -277,26 +294,13 @@ class _Work:
             failed = ((item, read(place)["error"]) for item, place in listing.settled_items(failed=True))
             write_failures(failures, failed, further=listing.further)
         results = ((item, read(place)["result"]) for item, place in listing.settled_items(failed=False))
-        write_results(out, results, labels=self._setup.bundle.manifest.labels, further=listing.further)
+        labels = self._setup.bundle.manifest.labels
+        write_results(out, results, labels=labels, further=listing.further, noted=self._noted)
         if listing.failed:
             return failures
         with suppress(OSError):  # what failed in an earlier call
             failures.unlink()
         return None
-
-
-def _request(item: Item, words: Words) -> Request | str:
-    """What the model is asked, or why it cannot be."""
-    if item.problem is not None:
-        return item.problem
-    text: Any = None
-    if words in ("auto", "given"):
-        text = item.text
-    if text is None and words in ("auto", "transcribed"):
-        text = TRANSCRIBE
-    if item.audio is None and not isinstance(text, str):
-        return "A row of text alone, whose words are not to be used; expected a recording."
-    return Request(item.audio, text=text, start=item.start, end=item.end)
 
 
 def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float) -> None:

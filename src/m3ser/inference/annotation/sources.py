@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from m3ser.errors import DataError, UsageError
+from m3ser.text.language_codes import known_language
 
 __all__ = ["Item", "find_items", "has_manifest"]
 
@@ -54,6 +55,16 @@ class Item:
     row: bool = False
     further: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
+
+    def language(self, *, written: bool) -> str | None:
+        """The manifest's code for the language of the words that are written there, or else of those that are spoken.
+
+        None: it has none, or none that is a language's. In a paired corpus the two are not the same.
+        """
+        value = self.further.get("language")
+        if written:
+            value = self.further.get("text_language", value)
+        return known_language(value) if isinstance(value, str) else None
 
     def to_line(self) -> bytes:
         """The item as a line of JSON, in ASCII: names of files that are no UTF-8 reach us with lone surrogates."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ FORMATS = (".parquet", ".csv", ".jsonl")
 
 _COLUMNS = ("file", "duration", "label")
 _COLUMNS_BEHIND = ("text", "text_source", "model")
+_NOTE = "note"
 _SCORE = "p_"
 _ROW_GROUP = 1024  # rows of a Parquet file that are in memory together
 
@@ -46,7 +48,9 @@ def failures_path(out: Path) -> Path:
     return out.with_name(f"{out.stem}.failed.csv")
 
 
-def write_results(out: Path, results: Iterable[Result], *, labels: Sequence[str], further: Sequence[str]) -> None:
+def write_results(
+    out: Path, results: Iterable[Result], *, labels: Sequence[str], further: Sequence[str], noted: bool = False
+) -> None:
     """Write predictions in their order. Memory does not grow with their number.
 
     Args:
@@ -55,13 +59,14 @@ def write_results(out: Path, results: Iterable[Result], *, labels: Sequence[str]
         labels: the classes, each a column ``p_...`` of CSV and Parquet.
         further: the manifests' further columns. In CSV and Parquet they follow the others, and one whose name is taken
             is called ``manifest_...``; in JSON Lines what a row has of them is one more value, ``manifest``.
+        noted: whether CSV and Parquet have a column for the predictions' notes.
 
     Raises:
         DataError: the file cannot be written.
     """
     write = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}[out.suffix.lower()]
     with appearing_whole(out, "Table") as draft:
-        write(draft, _named(results), labels, further)
+        write(draft, _named(results), _Layout(tuple(labels), tuple(further), noted))
 
 
 def write_failures(path: Path, failures: Iterable[tuple[Item, str]], *, further: Sequence[str]) -> None:
@@ -89,18 +94,28 @@ def _column(name: str, taken: Iterable[str]) -> str:
     return f"manifest_{name}" if name in taken else name
 
 
-def _columns(labels: Sequence[str], further: Sequence[str]) -> list[str]:
-    own = [*_COLUMNS, *(f"{_SCORE}{label}" for label in labels), *_COLUMNS_BEHIND]
-    return [*own, *(_column(name, own) for name in further)]
+@dataclass(frozen=True)
+class _Layout:
+    """The columns of CSV and Parquet: the classes, the manifests' further ones, and whether there are notes."""
 
+    labels: tuple[str, ...]
+    further: tuple[str, ...]
+    noted: bool
 
-def _cells(item: Item, result: dict[str, Any], labels: Sequence[str], further: Sequence[str]) -> list[Any]:
-    return [
-        *(result[name] for name in _COLUMNS),
-        *(result["scores"][label] for label in labels),
-        *(result[name] for name in _COLUMNS_BEHIND),
-        *(_cell(item.further.get(name)) for name in further),
-    ]
+    @property
+    def columns(self) -> list[str]:
+        notes = (_NOTE,) if self.noted else ()
+        own = [*_COLUMNS, *(f"{_SCORE}{label}" for label in self.labels), *_COLUMNS_BEHIND, *notes]
+        return [*own, *(_column(name, own) for name in self.further)]
+
+    def cells(self, item: Item, result: dict[str, Any]) -> list[Any]:
+        return [
+            *(result[name] for name in _COLUMNS),
+            *(result["scores"][label] for label in self.labels),
+            *(result[name] for name in _COLUMNS_BEHIND),
+            *((result.get(_NOTE),) if self.noted else ()),
+            *(_cell(item.further.get(name)) for name in self.further),
+        ]
 
 
 def _cell(value: Any) -> Any:
@@ -122,15 +137,15 @@ def _write_rows(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[An
     writer.writerows(rows)
 
 
-def _write_csv(path: Path, results: Iterable[Result], labels: Sequence[str], further: Sequence[str]) -> None:
+def _write_csv(path: Path, results: Iterable[Result], layout: _Layout) -> None:
     with _text(path) as file:
-        _write_rows(file, _columns(labels, further), (_cells(*result, labels, further) for result in results))
+        _write_rows(file, layout.columns, (layout.cells(*result) for result in results))
 
 
 # JSON Lines
 
 
-def _write_jsonl(path: Path, results: Iterable[Result], labels: Sequence[str], further: Sequence[str]) -> None:  # noqa: ARG001
+def _write_jsonl(path: Path, results: Iterable[Result], layout: _Layout) -> None:  # noqa: ARG001
     with path.open("wb") as file:
         for item, result in results:
             file.write(_json(result | {"manifest": dict(item.further)} if item.further else result))
@@ -146,18 +161,18 @@ def _json(record: dict[str, Any]) -> bytes:
 # Parquet
 
 
-def _write_parquet(path: Path, results: Iterable[Result], labels: Sequence[str], further: Sequence[str]) -> None:
+def _write_parquet(path: Path, results: Iterable[Result], layout: _Layout) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    numbers = {"duration", *(f"{_SCORE}{label}" for label in labels)}
-    columns = _columns(labels, further)
+    numbers = {"duration", *(f"{_SCORE}{label}" for label in layout.labels)}
+    columns, further = layout.columns, layout.further
     # The manifest's own numbers are start and end; whatever else it has came as text, or becomes it.
     numbers |= {column for column, name in zip(columns[-len(further) :], further, strict=False) if name in _NUMBERS}
     kinds = [pa.float64() if name in numbers else pa.string() for name in columns]
     schema = pa.schema(list(zip(columns, kinds, strict=True)))
     as_kind: list[Callable[[Any], Any]] = [_number if name in numbers else _string for name in columns]
-    rows = (_cells(*result, labels, further) for result in results)
+    rows = (layout.cells(*result) for result in results)
     with pq.ParquetWriter(path, schema) as writer:
         while group := list(islice(rows, _ROW_GROUP)):
             values = [list(map(kind, column)) for kind, column in zip(as_kind, zip(*group, strict=True), strict=True)]

@@ -22,6 +22,7 @@ from m3ser.inference.timeline.settings import CutSettings
 from m3ser.inference.timeline.smoothing import smoothed
 from m3ser.schema import Prediction, Segment, TextSource
 from m3ser.text.asr import Transcriber
+from m3ser.text.language_codes import language_code
 from m3ser.text.timed import Spoken
 
 __all__ = ["Channels", "Timeline", "TimelineSettings"]
@@ -63,8 +64,11 @@ class TimelineSettings:
     channels: Channels = "mix"
     cuts: CutSettings = field(default_factory=CutSettings)
     smooth: int = 0
+    language: str | None = None
 
     def __post_init__(self) -> None:
+        if self.language is not None:
+            object.__setattr__(self, "language", language_code(self.language))
         if isinstance(self.text, str):
             raise UsageError("A timeline's text needs times: give it as words with times, or have it transcribed.")
         if self.channels not in ("mix", "split"):
@@ -99,6 +103,7 @@ class Timeline:
         watch: is called with the timeline whenever `finished` has grown; None: nothing is.
         skipped: utterances that could not be recognised.
         resumed: utterances that were taken from the journal.
+        notes: why words were not used (:class:`~m3ser.schema.Prediction`), each with the number of its utterances.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class Timeline:
         self._cutting: Cutting | None = None
         self._alignment = None if settings.words is None else Alignment(settings.words)
         self._sources: set[TextSource] = set()
+        self._languages: dict[str | None, int] = {}
         self.file = source_name(audio)
         self.duration: float | None = None
         self.segments: list[Segment] = []
@@ -129,6 +135,7 @@ class Timeline:
         self.watch: Callable[[Timeline], None] | None = None
         self.skipped = 0
         self.resumed = 0
+        self.notes: dict[str, int] = {}
         if journal is not None and not isinstance(audio, (str, os.PathLike)):
             raise UsageError("A journal needs a recording that is a file, to know it again.")
 
@@ -171,6 +178,23 @@ class Timeline:
     def text_source(self) -> TextSource:
         """Where the utterances' words came from; ``none`` where no utterance has any."""
         return next(iter(self._sources - {"none"}), "none")
+
+    @property
+    def language(self) -> str | None:
+        """Of the words: as it was given, or the one that most utterances are in whose words are not read."""
+        given = self._settings.language
+        return given or max(self._languages, key=lambda code: self._languages[code], default=None)
+
+    @property
+    def note(self) -> str | None:
+        """The notes on its utterances as one text; None where there are none."""
+        if not self.notes:
+            return None
+        whole = len(self.segments)
+        return " ".join(
+            note if count == whole else f"{count:,} of {whole:,} utterances: {note}"
+            for note, count in self.notes.items()
+        )
 
     def __iter__(self) -> Iterator[Segment]:
         """The utterances, each as soon as it is recognised.
@@ -221,7 +245,9 @@ class Timeline:
                     waiting.append(asked)
                     if asked.kept is None:
                         words = text if self._alignment is not None else self._settings.text
-                        yield Request(one.cut.waveform, text=words, sample_rate=SAMPLE_RATE)
+                        yield Request(
+                            one.cut.waveform, text=words, sample_rate=SAMPLE_RATE, language=self._settings.language
+                        )
             except M3serError as error:
                 fault.append(error)  # what is on its way is answered first
 
@@ -303,6 +329,8 @@ class Timeline:
             _log.warning("The utterance from %.2f to %.2f s was left out: %s", asked.start, asked.end, result)
         else:
             answer = {"scores": dict(result.scores), "text": result.text, "text_source": result.text_source}
+            if result.note is not None:
+                answer |= {"note": result.note, "language": result.language}
         kept.keep(asked.cut, answer)
         return answer
 
@@ -314,6 +342,10 @@ class Timeline:
             return
         scores: dict[str, float] = answer["scores"]
         self._sources.add(answer["text_source"])
+        note = answer.get("note")
+        if note is not None:
+            self.notes[note] = self.notes.get(note, 0) + 1
+            self._languages[answer["language"]] = self._languages.get(answer["language"], 0) + 1
         self._tell(asked.end - self.offset)
         yield Segment(
             start=asked.start,
@@ -322,6 +354,7 @@ class Timeline:
             scores=scores,
             text=answer["text"],
             channel=asked.channel,
+            note=note,
         )
 
     def _tell(self, finished: float) -> None:
@@ -346,6 +379,7 @@ class Timeline:
             "part": [settings.start, settings.end],
             "channels": settings.channels,
             "cuts": asdict(settings.cuts),
+            **({} if settings.language is None else {"language": settings.language}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -368,5 +402,7 @@ class Timeline:
             model=self._recogniser.name,
             file=self.file,
             segments=tuple(self.segments),
+            language=self.language,
+            note=self.note,
         )
         return {**prediction.to_dict(), "label": prediction.label or None}

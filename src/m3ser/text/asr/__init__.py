@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from m3ser.text.asr.faster_whisper import FasterWhisperTranscriber
 from m3ser.text.asr.moonshine import MoonshineTranscriber
-from m3ser.text.asr.protocol import TimedText, Transcriber, Transcript
+from m3ser.text.asr.protocol import LanguageTranscriber, TimedText, Transcriber, Transcript, transcribe_in
 from m3ser.text.asr.registry import available_transcribers, default_transcriber, get_transcriber
 from m3ser.text.asr.voice_activity import speech_spans
 
 __all__ = [
     "FasterWhisperTranscriber",
+    "LanguageTranscriber",
     "MoonshineTranscriber",
     "TimedText",
     "Transcriber",
@@ -18,4 +19,5 @@ __all__ = [
     "default_transcriber",
     "get_transcriber",
     "speech_spans",
+    "transcribe_in",
 ]

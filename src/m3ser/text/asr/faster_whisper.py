@@ -79,8 +79,17 @@ class FasterWhisperTranscriber:
         """The name of the family and the model as it was asked for: "faster-whisper:small"."""
         return f"faster-whisper:{self._model}"
 
-    def transcribe(self, waveform: NDArray[np.float32]) -> Transcript:
-        """See :class:`~m3ser.text.asr.protocol.Transcriber`; segments are Whisper's own phrases."""
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """English of the models whose names say so; of the others None: about a hundred."""
+        return ("en",) if self._model.endswith(".en") else None
+
+    def transcribe(self, waveform: NDArray[np.float32], *, language: str | None = None) -> Transcript:
+        """See :class:`~m3ser.text.asr.protocol.LanguageTranscriber`; segments are Whisper's own phrases.
+
+        Raises:
+            TranscriptionError: it failed, or does not know the language.
+        """
         waveform = checked(waveform)
         if not speech_spans(waveform):
             return Transcript(text="", segments=(), words=(), language=None, transcriber=self.name)
@@ -88,7 +97,7 @@ class FasterWhisperTranscriber:
         try:
             phrases, info = engine.transcribe(
                 waveform,
-                language=self._language if engine.model.is_multilingual else None,
+                language=(language or self._language) if engine.model.is_multilingual else None,
                 beam_size=self._beam_size,
                 temperature=0.0,
                 condition_on_previous_text=False,

@@ -49,6 +49,7 @@ class MoonshineTranscriber:
     """
 
     name = "moonshine"
+    languages = ("en",)
 
     def __init__(self) -> None:
         if find_spec("moonshine_voice") is None:
@@ -63,8 +64,11 @@ class MoonshineTranscriber:
         weights = folder is not None and (folder / "assets" / _MODEL / "encoder_model.ort").is_file()
         return weights and find_spec("faster_whisper") is not None
 
-    def transcribe(self, waveform: NDArray[np.float32]) -> Transcript:
-        """See :class:`~m3ser.text.asr.protocol.Transcriber`; segments are the stretches between pauses."""
+    def transcribe(self, waveform: NDArray[np.float32], *, language: str | None = None) -> Transcript:  # noqa: ARG002
+        """See :class:`~m3ser.text.asr.protocol.LanguageTranscriber`; segments are the stretches between pauses.
+
+        Whatever is spoken becomes English words, with no sign of it in the result.
+        """
         waveform = checked(waveform)
         spans = speech_spans(waveform, max_seconds=_MAX_SECONDS)
         pieces = spans

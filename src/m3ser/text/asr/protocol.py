@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from m3ser.errors import AudioContentError, UsageError
 
-__all__ = ["SAMPLE_RATE", "TimedText", "Transcriber", "Transcript"]
+__all__ = ["SAMPLE_RATE", "LanguageTranscriber", "TimedText", "Transcriber", "Transcript", "transcribe_in"]
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform that a transcriber is given."""
@@ -69,6 +69,38 @@ class Transcriber(Protocol):
             MissingExtraError: it is not installed.
         """
         ...
+
+
+@runtime_checkable
+class LanguageTranscriber(Transcriber, Protocol):
+    """A transcriber that can be told, and asked, about languages. One that cannot is taken to follow all of them."""
+
+    @property
+    def languages(self) -> tuple[str, ...] | None:
+        """Codes of those that it understands ("en"); None: too many to list."""
+        ...
+
+    def transcribe(self, waveform: NDArray[np.float32], *, language: str | None = None) -> Transcript:
+        """As in :class:`Transcriber`.
+
+        Args:
+            waveform: as there.
+            language: code of what is spoken, one of `languages`; None: to be found out.
+        """
+        ...
+
+
+def transcribe_in(transcriber: Transcriber, waveform: NDArray[np.float32], language: str | None) -> Transcript:
+    """What is said, the transcriber being told the language where it is known and the transcriber can make use of it.
+
+    Raises:
+        TranscriptionError, MissingExtraError: as :meth:`Transcriber.transcribe`.
+    """
+    if language is not None and isinstance(transcriber, LanguageTranscriber):
+        understood = transcriber.languages
+        if understood is None or language in understood:
+            return transcriber.transcribe(waveform, language=language)
+    return transcriber.transcribe(waveform)
 
 
 def checked(waveform: NDArray[Any]) -> NDArray[np.float32]:

@@ -48,6 +48,7 @@ def timeline_page(timeline: Timeline, *, title: str, notes: Sequence[str] = ()) 
     )
     pieces = [
         *(page.notice(note) for note in notes),
+        *([] if timeline.note is None else [page.notice(timeline.note)]),
         page.facts(facts_of(timeline)),
         Html(_STYLE + _patterns(labels)),
         page.paragraph(explained),

@@ -56,7 +56,7 @@ def _emotion(number: int, segment: Segment, about: About) -> str:
         anchor = f'\n      time-ref-uri={quoteattr(_uri(about.file))} time-ref-anchor-point="start"'
         fragment = f"{_uri(about.file)}#t={start / 1000:.3f},{end / 1000:.3f}"
         reference = f'\n    <reference uri={quoteattr(fragment)} role="expressedBy"/>'
-    heard = "voice" if segment.text is None else "voice text"
+    heard = "voice" if segment.text is None or segment.note is not None else "voice text"
     return (
         f'  <emotion id="e{number}" expressed-through="{heard}"{anchor}\n'
         f'      offset-to-start="{start}" duration="{end - start}">{words}{info}{categories}{reference}\n'
