@@ -82,6 +82,6 @@ def test_words_in_another_language_are_shown_as_not_used(starter: Path, demo_cli
     assert (found["text"], found["text_source"], found["language"]) == ("Das ist mir doch egal.", "none", "de")
     assert found["scores"] == pytest.approx(voice["scores"], abs=1e-5)
     assert {"note", "language"}.isdisjoint(voice)
-    alone = process("predict", "--text", "Das ist mir doch egal.")
+    alone = process("predict", "--text", "Das ist mir doch egal.", "--language", "de")
     assert alone.returncode == 1
     assert alone.stderr.count(b"\n") == 1

@@ -87,10 +87,19 @@ def test_the_usual_prediction_has_the_keys_it_had(recogniser: Recogniser, sound:
     assert list(record) == ["file", "duration", "label", "scores", "text", "text_source", "model", "segments"]
 
 
-def test_words_alone_that_are_not_read_leave_nothing(recogniser: Recogniser) -> None:
-    with pytest.raises(TextError, match="it seems to be German") as caught:
-        recogniser.predict(text=GERMAN)
+def test_words_alone_of_another_language_leave_nothing(recogniser: Recogniser) -> None:
+    with pytest.raises(TextError, match="it is German") as caught:
+        recogniser.predict(text=GERMAN, language="de")
     assert GERMAN in str(caught.value)
+
+
+def test_words_alone_that_only_seem_to_be_of_another_language_are_read_with_a_note(recogniser: Recogniser) -> None:
+    doubted, sure = recogniser.predict(text=GERMAN), recogniser.predict(text=GERMAN, language="en")
+    assert doubted.scores == sure.scores
+    assert (doubted.text, doubted.text_source, doubted.language) == (GERMAN, "given", "de")
+    assert doubted.note is not None
+    assert "seems to be German" in doubted.note
+    assert sure.note is None
 
 
 def test_in_a_batch_the_others_are_what_they_are_alone(recogniser: Recogniser, sound: Sound) -> None:

@@ -44,13 +44,15 @@ class Reading:
         """Whether the model reads words in this language."""
         return self._part is not None and self._part.reads(language)
 
-    def words(self, text: str | None, language: str | None, *, certain: bool = False) -> Words:
+    def words(self, text: str | None, language: str | None, *, certain: bool = False, alone: bool = False) -> Words:
         """What becomes of words.
 
         Args:
             text: cleaned; None: there are none.
             language: theirs, where it is known.
             certain: whether it is not to be recognised where it is not known.
+            alone: there is no voice. Then words whose language was only recognised are read all the same, with a note:
+                what is short may be taken for foreign wrongly, and there would be no answer.
         """
         if text is None or self._part is None:
             return Words(text, language=language)
@@ -61,6 +63,8 @@ class Reading:
             language = None if found is None or self._part.reads(found) else found
         if language is None or self._part.reads(language):
             return Words(text, language=named)
+        if alone and named is None:
+            return Words(text, language=language, note=self._doubt(language))
         return Words(None, unread=text, language=language, note=self._note(language, recognised=named is None))
 
     def untranscribed(self, transcriber: str, understood: Sequence[str], language: str) -> str:
@@ -68,6 +72,13 @@ class Reading:
         return (
             f"Nothing was transcribed, so the voice alone was used: {transcriber} understands {in_words(understood)} "
             f"and no {language_name(language)}."
+        )
+
+    def _doubt(self, language: str) -> str:
+        assert self._part is not None
+        return (
+            f"The text seems to be {language_name(language)}; {self._name} was trained to read "
+            f"{in_words(self._part.languages)} alone, and there is no voice: if it is, this answer means nothing."
         )
 
     def _note(self, language: str, *, recognised: bool) -> str:

@@ -148,7 +148,9 @@ class Preparation:
                     text, language = self._transcript(waveform, request.audio, language)
                     source = "transcribed"
         cleaned = CleanText("") if text is None else clean(text)
-        words = self._reading.words(cleaned.text or None, language, certain=source == "transcribed")
+        words = self._reading.words(
+            cleaned.text or None, language, certain=source == "transcribed", alone=not stretches
+        )
         if words.read is None and not stretches:
             raise self._nothing_to_go_by(request, text, words, deaf)
         return Prepared(

@@ -8,8 +8,8 @@ costs more than to miss a foreign word or two. So words are called foreign only 
 3. Anything else is where py3langid (Lui and Baldwin 2012; naive Bayes over byte n-grams, BSD licence) finds a language
    more likely than English by far enough.
 
-The numbers were chosen on GoEmotions' train part and on beginnings of foreign sentences; docs/languages.md says how
-well that does on others. py3langid's model takes half a second to load, which rule 2 saves most English.
+docs/languages.md says what the numbers were chosen on, and how well they do on other texts. py3langid's model takes
+half a second to load, which rule 2 saves most English.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-__all__ = ["MIN_LETTERS", "MIN_MARGIN", "foreign_language"]
+__all__ = ["MIN_LETTERS", "MIN_MARGIN", "SHORT_LETTERS", "SHORT_MARGIN", "foreign_language"]
 
 MIN_LETTERS: Final = 8
 """Fewer Latin letters than this tell nothing."""
 
 MIN_MARGIN: Final = 2.5
 """How much more likely than English a language has to be: nats, over the root of the text's length in bytes."""
+
+SHORT_LETTERS: Final = 16
+SHORT_MARGIN: Final = 3.5
+"""How much more likely for a text of fewer letters than that."""
 
 _ENGLISH_SHARE: Final = 0.2
 """So many words of :data:`_ENGLISH` in all words are enough to take a text for English."""
@@ -81,10 +85,11 @@ def foreign_language(text: str) -> str | None:
         return _best(plain)[0]
     # Each once: "No! No! No!" is no longer than "No!".
     words = list(dict.fromkeys(_WORD.findall(plain)))
-    if sum(map(_letters, words)) < MIN_LETTERS or _is_english(words):
+    letters = sum(map(_letters, words))
+    if letters < MIN_LETTERS or _is_english(words):
         return None
     found, margin = _best(" ".join(words))
-    return found if margin > MIN_MARGIN else None
+    return found if margin > (SHORT_MARGIN if letters < SHORT_LETTERS else MIN_MARGIN) else None
 
 
 def _plain(text: str) -> str:
