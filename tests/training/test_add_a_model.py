@@ -138,7 +138,7 @@ def test_it_is_trained_kept_and_compared(added: Path, tiny_recipe: Path, tmp_pat
 @pytest.mark.slow
 def test_its_graph_gives_the_same_logits(added: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    from m3ser.training.export import export_fusion
+    from m3ser.training.exporting.graphs import export_fusion
 
     torch.manual_seed(0)
     model = models.build(NAME, text_dim=12, audio_dim=8, num_labels=4).eval()

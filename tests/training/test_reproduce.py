@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 from m3ser.cli.app import app
-from m3ser.errors import UsageError
+from m3ser.errors import RecipeError, UsageError
 from m3ser.training.reproduce import rows_of
 
 
@@ -181,6 +181,14 @@ def test_table_1_has_no_other_systems_unless_they_are_asked_for(
     CliRunner().invoke(app, [*command, "--system", "mdre", "--system", "server"])
     six = ["3m-ser", "3m-ser-ln", "3m-ser-minmax", "audio-only", "server", "text-only"]
     assert asked == [six, ["mdre", "server"]]
+
+
+def test_an_override_needs_to_be_possible_for_what_is_asked_for_alone() -> None:
+    settings = ["audio_encoder.source=weights.pth", "training.epochs=1"]
+    (row,) = rows_of("iemocap", groups=["session"], systems=["3m-ser-ln-trainable"], overrides=settings)
+    assert (row.recipe.audio_encoder.source, row.recipe.training.epochs) == ("weights.pth", 1)
+    with pytest.raises(RecipeError, match=r"adcrnn.*unknown key 'audio_encoder\.source'"):
+        rows_of("iemocap", groups=["session"], systems=["adcrnn"], overrides=settings)
 
 
 def test_rows_come_in_the_papers_order() -> None:

@@ -69,29 +69,40 @@ def rows_of(
         table: a folder of the recipes that come with m3ser ("iemocap", "zoo"); its own folders are the groups.
         groups: these alone, in this order; none: all.
         systems: these alone, by the file's name or the system's; none: all.
-        overrides: ``key=value``, for every recipe.
+        overrides: ``key=value``, for every recipe that is asked for.
 
     Raises:
         UsageError: there is no such group, or none of its recipes is of such a system; lists those that there are.
         RecipeError: an override is not possible.
     """
     folder = recipe_folder() / table
+    like = {}
     found = {}
     for group in sorted(folder.iterdir(), key=_protocols_in_order):
         if group.is_dir():
             paths = [path for path in sorted(group.glob("*.yaml")) if not path.stem.startswith("_")]
-            shipped = [Row(group.name, path.stem, load_recipe(path, overrides)) for path in paths]
+            shipped = [Row(group.name, path.stem, load_recipe(path)) for path in paths]
+            like[group.name] = next((row.name for row in shipped if row.recipe.model.system == _LIKE), None)
             found[group.name] = (*shipped, *_own_rows(shipped))
     _known("group", groups, found)
     rows = [row for group in groups or found for row in found[group]]
     _known("system", systems, dict.fromkeys(name for row in rows for name in (row.name, row.recipe.model.system)))
     order = list(groups or found)
-    return tuple(
-        sorted(
-            (row for row in rows if not systems or row.name in systems or row.recipe.model.system in systems),
-            key=lambda row: (order.index(row.group), models.names().index(row.recipe.model.system), row.name),
-        )
+    asked = sorted(
+        (row for row in rows if not systems or row.name in systems or row.recipe.model.system in systems),
+        key=lambda row: (order.index(row.group), models.names().index(row.recipe.model.system), row.name),
     )
+    # Only now: what one system's encoder can be told, another's may not know.
+    return tuple(_overridden(row, folder / row.group, like[row.group], overrides) for row in asked)
+
+
+def _overridden(row: Row, folder: Path, like: str | None, overrides: Sequence[str]) -> Row:
+    if not overrides:
+        return row
+    if (folder / f"{row.name}.yaml").exists():
+        return Row(row.group, row.name, load_recipe(folder / f"{row.name}.yaml", overrides))
+    base = Row(row.group, str(like), load_recipe(folder / f"{like}.yaml", overrides))
+    return next(own for own in _own_rows([base]) if own.name == row.name)
 
 
 def reproduce(
