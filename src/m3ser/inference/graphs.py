@@ -73,7 +73,7 @@ class SessionSettings:
         # with ranges of its own for the activations (precision "int8") fast.
         options.add_session_config_entry("session.disable_quant_qdq", "0" if whole_numbers else "1")
         # A graph may point to weights in files beside it. Those would not be in the bundle's list of hashes, so they
-        # are looked for where nothing can be.
+        # are looked for where nothing can be. ONNX Runtime before 1.21 takes no notice of this.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         options.add_session_config_entry("session.load_model_format", "ONNX")
         return options
