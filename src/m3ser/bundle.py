@@ -38,9 +38,12 @@ from m3ser.bundle_parts import (
     FileRecord,
     FusionPart,
     Manifest,
+    Precision,
+    Slug,
     Temperature,
     TextPart,
     plain_file_name,
+    slug,
 )
 from m3ser.errors import BundleError
 
@@ -52,10 +55,13 @@ __all__ = [
     "FileRecord",
     "FusionPart",
     "Manifest",
+    "Precision",
+    "Slug",
     "Temperature",
     "TextPart",
     "read_manifest",
     "require_replaceable",
+    "slug",
     "write_bundle",
 ]
 

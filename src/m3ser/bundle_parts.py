@@ -17,15 +17,21 @@ __all__ = [
     "FileRecord",
     "FusionPart",
     "Manifest",
+    "Precision",
+    "Slug",
     "Temperature",
     "TextPart",
     "plain_file_name",
+    "slug",
 ]
 
 FORMAT: Final = 2
 """The layout that is written. Format 1, which is read too, always has both modalities, and no int8 arithmetic."""
 
 MANIFEST_NAME = "bundle.json"
+
+Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
+"""How the encoders' weights are stored; see :class:`Manifest`."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -42,8 +48,19 @@ def plain_file_name(name: str) -> str:
     return name
 
 
+def slug(name: str) -> str:
+    """`name` as the name of a model may be: what else is in it becomes hyphens; "model" if nothing is left.
+
+    >>> slug("3m-ser (emodb)")
+    '3m-ser-emodb'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
+
+
 FileName = Annotated[str, AfterValidator(plain_file_name)]
-_Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""What the name and the version of a model are made of."""
+
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(gt=0)]
 
@@ -149,8 +166,8 @@ class Manifest(_Part):
     """
 
     format: Literal[1, 2] = FORMAT
-    name: _Slug
-    version: _Slug
+    name: Slug
+    version: Slug
     description: str = ""
     architecture: str
     scheme: str
@@ -159,7 +176,7 @@ class Manifest(_Part):
     audio: AudioPart | None = None
     text: TextPart | None = None
     fusion: FusionPart
-    precision: Literal["fp32", "fp16", "int8", "int8-weights"]
+    precision: Precision
     licence: str
     data: tuple[str, ...] = ()
     scores: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)

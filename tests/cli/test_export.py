@@ -85,6 +85,8 @@ def test_json_is_one_object(run: Any, exported: dict[str, Any]) -> None:
         (["--precision", "int4"], "--precision is 'int4'; expected one of fp32, fp16, int8, int8-weights"),
         (["--calibrate", "x.csv"], "--calibrate is for --precision int8 alone"),
         (["--full-range", "--precision", "fp16"], "--full-range is for --precision int8 alone"),
+        (["--version", "1 beta"], "The version is '1 beta'; expected letters, digits"),
+        (["--language", "en,Klingon"], "'Klingon' is no code of a language"),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Any, exported: dict[str, Any], options: list[str], words: str) -> None:

@@ -100,6 +100,35 @@ class TestRefusal:
     def test_another_number_of_labels(self, write_tiny: Callable[..., Path]) -> None:
         self.refused(write_tiny(labels=("angry", "sad")), "fusion", "vectors of 4", "bundle.json says 2")
 
+    @pytest.mark.parametrize(
+        ("logits", "declared", "shape"),
+        [
+            (1.0, [], r"\(\)"),
+            ([[1.0, 2, 3, 4]], [1, 4], r"\(1, 4\)"),
+            ([[1.0, 2, 3, 4]] * 3, ["rows", 4], r"\(3, 4\)"),
+        ],
+    )
+    def test_logits_of_another_shape(
+        self, write_tiny: Callable[..., Path], tiny_bundle: Bundle, logits: Any, declared: list[Any], shape: str
+    ) -> None:
+        """One row for two utterances would be broadcast: both would get the same answer, and nobody would know."""
+        model = onnx.load(tiny_bundle.path("fusion.onnx"))
+        output = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, declared)
+        constant = onnx.numpy_helper.from_array(np.asarray(logits, np.float32), "constant")
+        drawn = onnx.helper.make_graph(
+            [onnx.helper.make_node("Identity", ["constant"], ["logits"])],
+            "constant",
+            list(model.graph.input),
+            [output],
+            [constant],
+        )
+        content = onnx.helper.make_model(drawn, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+        folder = write_tiny(files={"fusion.onnx": content.SerializeToString()})
+        graphs = Graphs(Bundle.open(folder), SessionSettings())
+        mask = np.ones((2, 1), np.bool_)
+        with pytest.raises(BundleError, match=rf"yields 'logits' of shape {shape} for a batch of 2; expected vectors"):
+            graphs.fusion.run(np.zeros((2, 1, 5), np.float32), mask, np.zeros((2, 1, 6), np.float32), mask)
+
     def test_file_gone_since_it_was_checked(self, write_tiny: Callable[..., Path]) -> None:
         graphs = Graphs(Bundle.open(folder := write_tiny()), SessionSettings())
         (folder / "fusion.onnx").unlink()

@@ -26,24 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 Train = Callable[..., Trained]
 
 
-@pytest.fixture(scope="session")
-def speech_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random wav2vec 2.0 of 2 blocks and width 16."""
-    torch.manual_seed(0)
-    config = transformers.Wav2Vec2Config(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        conv_dim=[8] * 7,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=2,
-    )
-    folder = tmp_path_factory.mktemp("speech") / "wav2vec2"
-    transformers.Wav2Vec2Model(config).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def run(tiny_recipe: Path, tmp_path: Path) -> Train:
     def start(*settings: str) -> Trained:

@@ -39,6 +39,7 @@ def test_settings_override_keys_of_parts(starter: Path) -> None:
         ("training.epochs=many", r"training.epochs: Input should be a valid integer"),
         ("training.state_dropout=1.5", r"training.state_dropout: Input should be less than 1"),
         ("training.epochs", r"expected KEY=VALUE"),
+        ("bundle.version='1 beta'", r"bundle.version: String should match"),
         ("seed.one=1", r"'seed' is a value, not a part"),
     ],
 )

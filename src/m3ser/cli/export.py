@@ -12,8 +12,6 @@ from m3ser.errors import UsageError, needing
 
 __all__ = ["export"]
 
-PRECISIONS = ("fp32", "fp16", "int8", "int8-weights")
-
 
 def export(
     checkpoint: Annotated[
@@ -56,7 +54,7 @@ def export(
             "--tolerance",
             metavar="POINTS",
             min=0.0,
-            help="Of UA that int8 may cost on the calibration data; layers stay in float32 until it does not.",
+            help="Of UA that int8 may cost on the calibration data; layers stay in float32 until it costs no more.",
         ),
     ] = 0.5,
     full_range: Annotated[
@@ -96,15 +94,17 @@ def export(
     fixed beforehand, so that a batch changes no answer. A training that cannot be exported says which part of it, and
     why. Needs the train extra.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"--precision is '{precision}'; expected one of {', '.join(PRECISIONS)}.")
+    from m3ser.bundle import Precision
+
+    chosen = next((one for one in get_args(Precision) if one == precision), None)
+    if chosen is None:
+        raise UsageError(f"--precision is '{precision}'; expected one of {', '.join(get_args(Precision))}.")
     if precision != "int8" and (calibrate is not None or full_range):
         raise UsageError(f"{'--calibrate' if calibrate else '--full-range'} is for --precision int8 alone.")
     with needing("train", "Exporting"):
-        from m3ser.training.exporting.checkpoint_export import About, Precision, export_checkpoint
+        from m3ser.training.exporting.checkpoint_export import About, export_checkpoint
         from m3ser.training.progress import quiet_libraries
 
-    (chosen,) = (one for one in get_args(Precision) if one == precision)
     with quiet_libraries():
         exported = export_checkpoint(
             checkpoint,

@@ -44,7 +44,9 @@ class SessionSettings:
 
         available = onnxruntime.get_available_providers()
         unknown = [name for name in self.providers if name not in available]
-        if unknown or not self.providers:
+        if not self.providers:
+            raise UsageError(f"providers is empty; the installed ONNX Runtime has {', '.join(available)}.")
+        if unknown:
             raise UsageError(
                 f"The installed ONNX Runtime has no execution provider '{', '.join(unknown)}'; it has "
                 f"{', '.join(available)}."
@@ -123,10 +125,10 @@ class Graph:
                 self._session = self._open()
 
     def run(self, *arrays: Array) -> list[Array]:
-        """The graph's outputs for one array per input, in the order of `outputs`.
+        """The graph's outputs for one array (batch, ...) per input, in the order of `outputs`.
 
         Raises:
-            BundleError: the graph cannot be loaded or fails on these arrays.
+            BundleError: the graph cannot be loaded, fails on these arrays, or yields something of another shape.
         """
         self.load()
         feed = dict(zip(self._inputs, arrays, strict=True))
@@ -135,6 +137,13 @@ class Graph:
         except _runtime_faults() as error:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in feed.items())
             raise BundleError(f"{self._title} failed on {shapes}: {_one_line(error)}.") from error
+        first, batch = results[0], len(arrays[0])
+        # One row for a whole batch would be taken for that of each utterance.
+        if first.ndim < 2 or (len(first), first.shape[-1]) != (batch, self._width):
+            raise BundleError(
+                f"{self._title} yields '{self._outputs[0]}' of shape {first.shape} for a batch of {batch}; expected "
+                f"vectors of {self._width} for each."
+            )
         return results
 
     def _open(self) -> Any:
@@ -152,7 +161,8 @@ class Graph:
             raise BundleError(f"{self._title} is not one that ONNX Runtime can load: {_one_line(error)}.") from error
         self._require("inputs", self._inputs, session.get_inputs())
         self._require("outputs", self._outputs, session.get_outputs())
-        found = next(node for node in session.get_outputs() if node.name == self._outputs[0]).shape[-1]
+        shape = next(node for node in session.get_outputs() if node.name == self._outputs[0]).shape
+        found = shape[-1] if shape else None
         # A symbolic axis has a name in place of a number; then the arrays themselves tell.
         if isinstance(found, int) and found != self._width:
             raise BundleError(f"{self._title} yields vectors of {found}; bundle.json says {self._width}.")

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS
 from m3ser.batching import length_batches
-from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, write_bundle
+from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, slug, write_bundle
 from m3ser.corpora import get_reader
 from m3ser.encoders import AudioEncoder, TokenEncoder
 from m3ser.errors import RecipeError
@@ -25,6 +24,8 @@ from m3ser.training.card import model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
+from m3ser.training.exporting.inputs import window_seconds
+from m3ser.training.exporting.runners import open_graph
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import BundleRecipe, PairedRecipe
@@ -41,7 +42,6 @@ _AUDIO, _TEXT, _FUSION, _TOKENIZER, _CARD = (
     "tokenizer.json",
     "README.md",
 )
-_WINDOW_SECONDS = 30.0
 _PAIR_BUDGET = 20_000  # padded tokens in a batch
 
 
@@ -93,7 +93,7 @@ def bundle_trained(
     before = score(parts["test"], as_trained, temperature=temperature, labels=scheme.classes)
     infos = [get_reader(name).INFO for name in (*data.voices, *data.sentences)]
     manifest = Manifest(
-        name=recipe.name,
+        name=slug(recipe.name),
         version=about.version,
         description=about.description,
         architecture=recipe.model.system,
@@ -104,7 +104,7 @@ def bundle_trained(
             graph=_AUDIO,
             front_end=audio_encoder.front_end,
             dim=audio_encoder.dim,
-            max_seconds=_WINDOW_SECONDS,
+            max_seconds=window_seconds(trained.encoders),
         ),
         text=TextPart(
             graph=_TEXT,
@@ -209,11 +209,7 @@ def _logits(fusion: Any, material: Material, classes: int) -> Logits:
 
 def _run(model: onnx.ModelProto) -> Any:
     """`model` as a function of its inputs in their order."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # As in inference: int8 weights are widened once, while loading.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_graph(model)
     names = [one.name for one in session.get_inputs()]
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 

@@ -63,7 +63,7 @@ class RunRespondent:
         self._folder, self._cache = Path(folder), Path(cache)
         check_finished(self._folder)
         recipe = load_recipe(self._folder / RECIPE)
-        facts, scores = _read(self._folder / FACTS), _read(self._folder / SCORES)
+        facts, scores = read_record(self._folder / FACTS), read_record(self._folder / SCORES)
         self.scheme: EmotionScheme = recipe.data.emotion_scheme
         self.labels = self.scheme.classes
         self.seed = recipe.seed
@@ -191,7 +191,12 @@ def check_finished(folder: Path) -> None:
     raise DataError(f"The training in '{folder}' is not finished; go on with it by m3ser train --resume.")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
+    """What a finished training noted in one of its JSON files.
+
+    Raises:
+        DataError: it cannot be read, or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

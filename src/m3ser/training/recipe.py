@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from m3ser.bundle import Slug
 from m3ser.encoders import (
     EgemapsConfig,
     MfccConfig,
@@ -237,7 +238,7 @@ class BundleRecipe(_Part):
         precision: how the encoders' weights are stored; see :func:`m3ser.training.exporting.store_as_int8`.
     """
 
-    version: str
+    version: Slug
     description: str
     licence: str
     language: str = "en"

@@ -175,6 +175,16 @@ def test_the_layer_that_does_the_damage_stays_in_float32() -> None:
         assert [after.logits(one).argmax() for one in utterances] == [fp32.logits(one).argmax() for one in utterances]
 
 
+def test_a_tolerance_of_nothing_still_leaves_layers_in_int8() -> None:
+    arrays = features(24)
+    model = graph()
+    numbers = quantise(model, feeds(arrays), full_range=False)
+    fp32 = GraphModel({"audio": model, "fusion": fusion()}, {"audio": WIDTH})
+    sample = [Inputs((one,), None, None) for one in arrays]
+    _, kept = within_tolerance(fp32, {"audio": numbers}, sample, tolerance=0.0, waiting=silent)
+    assert len(kept) < len(numbers.layers)
+
+
 def test_where_all_is_well_nothing_stays() -> None:
     arrays = features(24)
     model = graph()

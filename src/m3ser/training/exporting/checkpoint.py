@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from m3ser.errors import CheckpointError, DataError
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import Utterance
 from m3ser.training.encoding import Encoders, load_encoders
-from m3ser.training.evaluating import check_finished
+from m3ser.training.evaluating import check_finished, read_record
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import load_recipe
 from m3ser.training.run import FACTS, MODEL, RECIPE, SCORES, SPLIT
@@ -69,7 +68,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         folder: a run folder, that of a cross-validation's fold too.
 
     Raises:
-        DataError: the folder is that of a whole cross-validation, or of a training that is not finished.
+        DataError: the folder is that of a whole cross-validation, or of a training that is not finished or damaged.
         CheckpointError: a part of it cannot be exported (the message says which, and why), or is not what it should be.
         RecipeError, DownloadError: the recipe or an encoder is not what it should be.
     """
@@ -90,7 +89,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         if part is not None:
             part.eval()
             _require_exportable(name, part, folder)
-    facts, scores = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (FACTS, SCORES))
+    facts, scores = (read_record(folder / name) for name in (FACTS, SCORES))
     return Checkpoint(folder, recipe, encoders, model, tokenizer, facts, scores)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,13 +21,16 @@ from m3ser.bundle import (
     Bundle,
     FusionPart,
     Manifest,
+    Precision,
     Temperature,
     TextPart,
     require_replaceable,
+    slug,
     write_bundle,
 )
 from m3ser.corpora import read_part
-from m3ser.errors import CheckpointError, DataError, M3serError
+from m3ser.errors import CheckpointError, DataError, M3serError, UsageError
+from m3ser.text.language_codes import language_code
 from m3ser.training.exporting.card import card_of
 from m3ser.training.exporting.checkpoint import Checkpoint, load_checkpoint
 from m3ser.training.exporting.fallback import within_tolerance
@@ -39,10 +42,8 @@ from m3ser.training.exporting.runners import GraphModel, TorchModel
 from m3ser.training.exporting.storage import store_as_fp16, store_as_int8
 from m3ser.training.progress import waiting
 
-__all__ = ["PRECISIONS", "About", "Exported", "export_checkpoint"]
+__all__ = ["About", "Exported", "export_checkpoint"]
 
-Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int8-weights")
 TOLERANCE = 0.5
 """Points of UA that whole numbers may cost on the calibration data."""
 
@@ -61,7 +62,10 @@ class About:
         version: its edition.
         description: what it is for, in a line.
         licence: SPDX expression for the weights.
-        language: BCP 47 code of the words that it reads.
+        language: BCP 47 code of the words that it reads; several are set apart by commas, "mul" stands for all.
+
+    Raises:
+        UsageError: a version that is none, or a language that is none.
     """
 
     name: str | None = None
@@ -69,6 +73,13 @@ class About:
     description: str | None = None
     licence: str | None = None
     language: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.version):
+            raise UsageError(f"The version is {self.version!r}; expected letters, digits, '.', '_' and '-', as in 1.2.")
+        for code in () if self.language is None else self.language.split(","):
+            if code.strip() != "mul":
+                language_code(code)
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,8 @@ def export_checkpoint(
             hand, else noise.
         about: what the bundle says of itself.
         full_range: see :func:`~m3ser.training.exporting.quantisation.quantise`.
-        tolerance: points of UA that int8 may cost on the calibration data; layers stay in float32 until it does not.
+        tolerance: points of UA that int8 may cost on the calibration data; layers stay in float32 until it costs no
+            more.
         overwrite: replace a bundle that is there.
 
     Raises:
@@ -138,7 +150,7 @@ def export_checkpoint(
         parity,
         kept=tuple(f"{graph}: {layer}" for graph, layer in kept),
         layers=layers,
-        notes=tuple(_notes(parity, sample, calibration, tolerance)),
+        notes=tuple(_notes(parity, sample, calibration, tolerance, layers)),
     )
     manifest = _manifest(checkpoint, precision, about)
     files: dict[str, Path | bytes] = {_FILES[name]: graph.SerializeToString() for name, graph in stored.items()}
@@ -259,7 +271,7 @@ def _sample(checkpoint: Checkpoint, utterances: Any, source: str, *, limit: int 
     return Sample(utterances, checkpoint.encoders, scheme, source=source, limit=limit)
 
 
-def _notes(parity: Parity, sample: Any, calibration: Sample | None, tolerance: float) -> Iterator[str]:
+def _notes(parity: Parity, sample: Any, calibration: Sample | None, tolerance: float, layers: int) -> Iterator[str]:
     if not isinstance(sample, Sample):
         yield (
             "No utterances were at hand, so noise was used: it shows that the graphs agree, and nothing of UA. Name "
@@ -267,10 +279,13 @@ def _notes(parity: Parity, sample: Any, calibration: Sample | None, tolerance: f
         )
     elif sample.failed:
         yield f"{len(sample.failed)} recordings could not be used: {next(iter(sample.failed.values()))}"
-    if calibration is not None:
-        yield f"int8 was calibrated on {len(calibration)} utterances of {calibration.source}."
+    if calibration is not None and not layers:
+        yield "No layer of the encoders can be int8: their products are those of float32."
+    elif calibration is not None:
+        used = len(calibration) - len(calibration.failed)
+        yield f"int8 was calibrated on {used} utterances of {calibration.source}."
         change = parity.stored.ua_change if parity.stored is not None else None
-        if change is not None and abs(change) >= tolerance:
+        if change is not None and abs(change) > tolerance:
             yield (
                 f"On {parity.source} int8 changes UA by {change:+.2f} points, more than the {tolerance:g} that it was "
                 "held to on the calibration data: calibrate on more utterances, or on others."
@@ -298,10 +313,9 @@ def _manifest(checkpoint: Checkpoint, precision: Precision, about: About) -> Man
             language=about.language or (known.language if known else "en"),
             special_tokens=encoders.tokenizer_file is not None,
         )
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", about.name or recipe.name).strip("-._") or "model"
     temperatures = {key: float(value) for key, value in checkpoint.scores["temperatures"].items()}
     return Manifest(
-        name=name,
+        name=slug(about.name or recipe.name),
         version=about.version or (known.version if known else "1"),
         description=about.description or (known.description if known else ""),
         architecture=recipe.model.system,

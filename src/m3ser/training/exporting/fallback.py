@@ -1,4 +1,4 @@
-"""Which layers stay in float32, so that whole numbers change UA by less than is allowed."""
+"""Which layers stay in float32, so that whole numbers change UA by no more than is allowed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def within_tolerance(
         fp32: the model's graphs as exported.
         numbers: the encoders that are to be int8.
         sample: calibration data; their UA is what is to be kept, or their labels where their emotions are not known.
-        tolerance: the change has to stay below this: points of UA, or per cent of the labels.
+        tolerance: the largest change that is allowed: points of UA, or per cent of the labels.
         waiting: called with what is being done and how often; gives what to call after each time.
 
     Returns:
@@ -46,7 +46,7 @@ def within_tolerance(
     """
     trial = _Trial(fp32, numbers, sample)
     layers = [(name, layer) for name, one in numbers.items() for layer in one.layers]
-    if not layers or trial.cost(()) < tolerance:
+    if not layers or trial.cost(()) <= tolerance:
         return trial.graphs(()), ()
     advance = waiting("Measuring layers", len(layers))
     damage = {}
@@ -55,11 +55,11 @@ def within_tolerance(
         advance()
     ranked = sorted(layers, key=lambda layer: -damage[layer])
     too_few, enough = 0, 1
-    while enough < len(ranked) and trial.cost(ranked[:enough]) >= tolerance:
+    while enough < len(ranked) and trial.cost(ranked[:enough]) > tolerance:
         too_few, enough = enough, min(2 * enough, len(ranked))
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        if trial.cost(ranked[:middle]) < tolerance:
+        if trial.cost(ranked[:middle]) <= tolerance:
             enough = middle
         else:
             too_few = middle
