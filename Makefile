@@ -33,7 +33,6 @@ docs: $(FULL)/installed
 
 bench: $(FULL)/installed
 	$(FULL)/bin/m3ser bench
-	$(FULL)/bin/python benchmarks/runtime.py
 
 clean:
 	rm -rf $(DEMO) $(FULL) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from m3ser.audio import probe
-from m3ser.bench import command, front_end, material, starter
+from m3ser.bench import command, front_end, material, runtime, starter
 from m3ser.bench.arithmetic import log_mel_flops, matrix_products, run_counted
 from m3ser.bench.measure import timed
 
@@ -110,6 +110,21 @@ def test_transcribing() -> None:
     pytest.importorskip("moonshine_voice")
     pytest.importorskip("faster_whisper")
     assert timed(starter.transcribed(count=1).run) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("precision", "most"), [("fp32", 1e-4), ("int8", 0.02)])
+def test_graphs_and_eager_are_the_same_model(precision: str, most: float) -> None:
+    for name in ("torch", "transformers", "onnxscript", "torchvggish"):
+        pytest.importorskip(name)
+    small: dict[str, Any] = {"layers": 1, "hidden": 64}
+    inputs = runtime._inputs(5, seed=3)
+    found = runtime.graph_logits(precision, **small)(inputs)
+    one_by_one = [{kind: {n: v[i : i + 1] for n, v in part.items()} for kind, part in inputs.items()} for i in range(5)]
+    expected = np.concatenate([*map(runtime.eager_logits(**small), one_by_one)])
+    np.testing.assert_allclose(found, expected, atol=most)
+    assert np.ptp(expected, axis=0).max() > most  # another utterance's answer would not pass
 
 
 def test_a_recording_of_the_length_asked_for(tmp_path: Path) -> None:

@@ -94,5 +94,7 @@ def test_every_row_can_be_read() -> None:
         for row in group:
             assert row.what
             assert (row.peer is None) == bool(row.no_peer)
-            for one in filter(None, (row.ours, row.peer)):
-                assert one.title
+            titles = [one.title for one in (row.ours, row.peer) if one]
+            assert all(titles)
+            # What becomes of a side is kept by its title.
+            assert len(set(titles)) == len(titles)

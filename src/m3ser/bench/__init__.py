@@ -5,14 +5,13 @@ Importing this room loads nothing heavy. A further group of rows is a file like 
 """
 
 from m3ser.bench.machine import Machine, this_machine
-from m3ser.bench.measure import MIN_RUNS, Figure, take_turns
+from m3ser.bench.measure import Figure, take_turns
 from m3ser.bench.page import markdown
 from m3ser.bench.rows import Measured, Outcome, Ready, Row, Side
 from m3ser.bench.run import GROUPS, choose, measure_row
 
 __all__ = [
     "GROUPS",
-    "MIN_RUNS",
     "Figure",
     "Machine",
     "Measured",

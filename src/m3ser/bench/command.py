@@ -58,7 +58,8 @@ def _seconds_and_memory(command: list[str]) -> tuple[float, float]:
     if not hasattr(os, "wait4"):
         raise NotImplementedError("this system does not say how much memory a process had")
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own interpreter
+    # Standard input is not its own: a worker's holds the questions that it is asked.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)  # Popen would wait for it in vain

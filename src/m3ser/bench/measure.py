@@ -7,10 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["MIN_RUNS", "REST", "Figure", "repeated", "take_turns", "timed"]
-
-MIN_RUNS = 5
-"""Runs of each side that a figure is made of, unless the caller asks for more."""
+__all__ = ["REST", "Figure", "repeated", "take_turns", "timed"]
 
 REST = 0.1
 """Seconds of rest before each run: thread pools go on spinning for some 30 ms after the work of the side before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
-from m3ser.bench import command, front_end, starter
+from m3ser.bench import command, front_end, runtime, starter
 from m3ser.bench.arithmetic import MATRIX_PRODUCTS
 from m3ser.bench.measure import REST, take_turns
 from m3ser.bench.rows import Measured, Outcome, Row, Side
@@ -14,7 +14,7 @@ from m3ser.errors import UsageError
 
 __all__ = ["GROUPS", "choose", "measure_row"]
 
-GROUPS: tuple[tuple[Row, ...], ...] = (front_end.ROWS, starter.ROWS, command.ROWS)
+GROUPS: tuple[tuple[Row, ...], ...] = (front_end.ROWS, starter.ROWS, runtime.ROWS, command.ROWS)
 """Every row, in the order of the page. A group is a file with `ROWS` and the functions that set their sides up."""
 
 

@@ -42,11 +42,12 @@ def bench(
 
     Prints one page: what is measured, m3ser's figure, its peer's, their ratio, the machine's limit (the arithmetic
     needed, at the speed of matrix products) and m3ser's share of it. All of a row is measured in turn. Peers that are
-    not installed say what to install. Leave the machine idle meanwhile; all of it takes about ten minutes.
+    not installed say what to install. Leave the machine idle meanwhile; all of it takes about a quarter of an hour.
 
     Names: log-mel-16k-3s, log-mel-16k-60s, log-mel-48k-3s, log-mel-48k-60s (the front end), starter-clips,
-    starter-batch, starter-transcribed (the bundled model on one core), cold-start, memory-hour (m3ser predict as a
-    process). A beginning names all of its kind: log-mel, log-mel-16k, starter.
+    starter-batch, starter-transcribed (the bundled model on one core), runtime-fp32-1, runtime-fp32-32, runtime-int8-1,
+    runtime-int8-32 (exported graphs of the published size on one core), cold-start, memory-hour (m3ser predict as a
+    process). A beginning names all of its kind: log-mel, log-mel-16k, starter, runtime.
 
     Exit code 1 where m3ser's own side of a row failed.
     """
