@@ -4,11 +4,12 @@ PYTHON ?= python3
 DEMO := .venv-demo
 FULL := .venv
 
-.PHONY: help demo test test-slow lint docs bench clean
+.PHONY: help demo test test-slow test-browser lint docs bench clean
 
 help:
 	@echo "make demo       emotions of the thirteen clips that come with the package (no torch)"
 	@echo "make test       the tests; make test-slow: those that take longer"
+	@echo "make test-browser   the page in a headless Chromium (Debian: apt-get install chromium)"
 	@echo "make lint       ruff and mypy"
 	@echo "make docs       write docs/commands.md from the commands' own help"
 	@echo "make bench      speed and memory beside the peers, in one run"
@@ -18,10 +19,13 @@ demo: $(DEMO)/installed
 	@$(DEMO)/bin/m3ser demo
 
 test: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -m "not slow"
+	$(FULL)/bin/python -m pytest -q -m "not slow and not browser"
 
 test-slow: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -m slow
+	$(FULL)/bin/python -m pytest -q -m "slow and not browser"
+
+test-browser: $(FULL)/installed
+	$(FULL)/bin/python -m pytest -q -m browser
 
 lint: $(FULL)/installed
 	$(FULL)/bin/ruff check .
