@@ -139,12 +139,12 @@ def test_a_recording_of_the_length_asked_for(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a process used")
 def test_a_process_is_timed_and_weighed() -> None:
     size = 150_000_000
-    seconds, memory = command._seconds_and_memory([sys.executable, "-c", f"import time; b = b'x' * {size}"])
+    seconds, memory = command.seconds_and_memory([sys.executable, "-c", f"import time; b = b'x' * {size}"])
     assert seconds > 0
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     assert size < memory < max(size, own) + 300_000_000
     with pytest.raises(command.subprocess.CalledProcessError):
-        command._seconds_and_memory([sys.executable, "-c", "raise SystemExit(3)"])
+        command.seconds_and_memory([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_imports_that_are_not_there() -> None:
