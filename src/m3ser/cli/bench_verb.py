@@ -77,7 +77,6 @@ def bench(
     if as_json:
         json_line({**machine.to_dict(), "runs": runs})
     page = None if as_json else _Page(machine, runs)
-    written_by = _command(only or (), runs, files, minutes, out)
     measured: list[Measured] = []
     try:
         # As many as a row has at most: one more than the counted runs, of ours, the peer and matrix products.
@@ -92,7 +91,8 @@ def bench(
                     else:
                         page.add(measured[-1])
                 if out is not None:
-                    write_whole(out, markdown(machine, runs, measured, written_by), "The page")
+                    command = _command(only or (), runs, files, minutes, out)
+                    write_whole(out, markdown(machine, runs, measured, command), "The page")
     finally:
         # Interrupted, or out of luck: the rows that are there are explained all the same.
         if page is not None:
@@ -104,7 +104,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _command(only: Sequence[str], runs: int, files: int, minutes: float, out: Path | None) -> str:
+def _command(only: Sequence[str], runs: int, files: int, minutes: float, out: Path) -> str:
     chosen = [word for name in only for word in ("--only", name)]
     sizes = ["--files", str(files)] * (files != DEFAULT_FILES)
     sizes += ["--minutes", f"{minutes:g}"] * (minutes != DEFAULT_MINUTES)
