@@ -1,48 +1,35 @@
 """From recordings to a table of their emotions, and on from wherever it was interrupted.
 
-Beside the table, ``results.parquet.journal/`` keeps what is known:
-
-====================  ================================================================================================
-``settings.json``     what the answers depend on: model, words, versions
-``list.jsonl``        everything that is to be annotated, in order; written anew each time
-``answers.jsonl``     a prediction, or why there is none, for each recording, as they come
-====================  ================================================================================================
-
-It stays when the table is written: annotating again answers what is new and nothing else.
+What is known is kept beside the table, in ``results.parquet.journal/``; see :mod:`m3ser.inference.annotation.folder`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-
 from m3ser import __version__
 from m3ser.bundle import MANIFEST_NAME
-from m3ser.errors import DataError, UsageError
-from m3ser.files import write_whole
-from m3ser.inference.annotation.journal import AnswerJournal
-from m3ser.inference.annotation.listing import Listing, Words, request_for
-from m3ser.inference.annotation.sources import find_items, has_manifest
-from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
-from m3ser.inference.annotation.workers import (
-    Answer,
-    Setup,
+from m3ser.errors import UsageError
+from m3ser.inference.annotation.crew import (
     answer_here,
     answer_in_processes,
     processes_for,
     refuse_in_worker,
     split,
 )
+from m3ser.inference.annotation.folder import ANSWERS, LIST, begin, claimed
+from m3ser.inference.annotation.journal import AnswerJournal
+from m3ser.inference.annotation.listing import Listing, Words, request_for
+from m3ser.inference.annotation.sources import find_items, has_manifest
+from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
+from m3ser.inference.annotation.worker import Answer, Setup
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import MAX_SECONDS
@@ -51,8 +38,6 @@ from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
 from m3ser.text.language_codes import language_code
 
 __all__ = ["Annotation", "Progress", "annotate"]
-
-SETTINGS, LIST, ANSWERS, LOCK = "settings.json", "list.jsonl", "answers.jsonl", "lock"
 
 _CHUNK = 8
 """Items that go through the model together; how they are cut does not depend on the number of workers."""
@@ -67,6 +52,7 @@ class Annotation:
         failures: the table of what failed; None: nothing did.
         done: rows of the table.
         failed: rows of the table of failures.
+        failed_before: how many of these had failed in an earlier call already.
         answered: how many were answered or failed in this call; the rest was known before.
         seconds: how long this call took, in seconds.
         audio_seconds: of the recordings that it answered, in seconds.
@@ -78,6 +64,7 @@ class Annotation:
     failures: Path | None
     done: int
     failed: int
+    failed_before: int
     answered: int
     seconds: float
     audio_seconds: float
@@ -183,16 +170,17 @@ def annotate(
         "language": language,
     }
     tell = progress or (lambda _: None)
-    with _claimed(out, settings, overwrite=overwrite) as folder:
+    with claimed(out, settings, overwrite=overwrite) as folder:
         listing = Listing(
             folder / LIST, find_items(paths), words=text, progress=lambda count: tell(Progress("listing", count, 0))
         )
-        _begin(folder, settings, overwrite=overwrite)
+        begin(folder, settings, overwrite=overwrite)
         with AnswerJournal(folder / ANSWERS) as journal:
             work = _Work(listing, journal, setup, text, tell, language)
             dropped = work.recall(out)
             if retry_failed:
                 listing.retry_failed()
+            failed_before = listing.failed
             work.answer(workers)
             tell(Progress("writing", listing.settled, len(listing), work.audio_seconds))
             failures = work.write(out)
@@ -201,6 +189,7 @@ def annotate(
         failures=failures,
         done=len(listing) - listing.failed,
         failed=listing.failed,
+        failed_before=failed_before,
         answered=work.answered,
         seconds=time.perf_counter() - begun,
         audio_seconds=work.audio_seconds,
@@ -329,74 +318,3 @@ def _transcriber(wanted: Transcriber | str | None, words: Words) -> Transcriber 
         found = default_transcriber()
         return None if found is None else found.name
     return get_transcriber(wanted).name if isinstance(wanted, str) else wanted
-
-
-# The journal's folder
-
-
-@contextmanager
-def _claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterator[Path]:
-    """The folder beside the table, for this process alone.
-
-    Raises:
-        UsageError: what is there is not to be gone on with, or another process is at it.
-        DataError: it cannot be made or read.
-    """
-    folder = out.with_name(f"{out.name}.journal")
-    made = not folder.exists()
-    if out.exists() and not (folder / SETTINGS).exists() and not overwrite:
-        raise UsageError(
-            f"'{out}' is there already, and no journal of it; name another file, or replace it with --overwrite."
-        )
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise UsageError(f"'{out}' is being written by another m3ser annotate; wait for its end.") from None
-    except OSError as error:
-        raise DataError(f"Folder '{folder}' cannot be made: {error.strerror or error}.") from error
-    try:
-        if not overwrite and _holds_anything(folder / ANSWERS):
-            _compare(out, folder / SETTINGS, settings)
-        yield folder
-    finally:
-        lock.release()
-        if made and not (folder / SETTINGS).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _holds_anything(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Write down what the answers depend on, once there is something to answer."""
-    if overwrite:
-        with suppress(FileNotFoundError):
-            (folder / ANSWERS).unlink()
-    write_whole(folder / SETTINGS, json.dumps(settings, indent=2) + "\n", "Journal")
-
-
-def _compare(out: Path, path: Path, settings: dict[str, Any]) -> None:
-    if not path.exists():
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read: {error}.") from error
-    if not isinstance(before, dict):
-        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
-    differing = [
-        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights under the model's name"
-        for name, value in settings.items()
-        if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
-    ]
-    if differing:
-        raise UsageError(
-            f"'{out}' was begun with other settings ({'; '.join(differing)}): go on with those, name another file, or "
-            "begin anew with --overwrite."
-        )
