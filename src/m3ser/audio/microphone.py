@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Gap:
     seconds: float
 
 
-def listen(device: int | str | None = None) -> Iterator[NDArray[np.float32] | Gap]:
+def listen(device: int | str | None = None) -> Generator[NDArray[np.float32] | Gap, None, None]:
     """What a microphone hears, until the caller stops asking.
 
     Args:
