@@ -23,11 +23,13 @@ from m3ser.errors import UsageError
 from m3ser.page_style import STYLE
 
 __all__ = [
+    "NOT_TEXT",
     "Cell",
     "Html",
     "Spread",
     "bars",
     "details",
+    "escaped",
     "facts",
     "figure",
     "heading",
@@ -54,7 +56,12 @@ Spread: TypeAlias = "tuple[float, float, float, float, float]"
 """How values spread, from low to high: 5%, 25%, 50%, 75% and 95% of them are at most this."""
 
 _DASH = "\N{EN DASH}"
-_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What is no character of text: controls but tabs and line breaks, halves of pairs, and what Unicode says is none.
+
+Spaces that do not break and joiners, which half of the world's scripts are written with, are text.
+"""
+
 _LONGEST_LABEL = 32
 """Characters of a label that a drawing has room for on a telephone; the table beside it has them all."""
 
@@ -72,13 +79,18 @@ def page(title: str, pieces: Iterable[str], *, language: str = "en") -> str:
         language: BCP 47 code of its words.
     """
     return (
-        f'<!DOCTYPE html>\n<html lang="{_safe(language)}">\n<head>\n<meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html lang="{escaped(language)}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_safe(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{_safe(title)}</h1>\n{_joined(pieces)}\n</main>\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{escaped(title)}</h1>\n{_joined(pieces)}\n</main>\n</body>\n</html>\n"
     )
+
+
+def escaped(text: str) -> str:
+    """`text` as it may stand in content and in attributes; what is no character of text is shown as such."""
+    return text if isinstance(text, Html) else escape(NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def heading(text: str, *, level: int = 2) -> Html:
@@ -89,17 +101,17 @@ def heading(text: str, *, level: int = 2) -> Html:
     """
     if not 2 <= level <= 6:
         raise UsageError(f"A heading inside a page is of level 2 to 6; found {level}.")
-    return Html(f"<h{level}>{_safe(text)}</h{level}>")
+    return Html(f"<h{level}>{escaped(text)}</h{level}>")
 
 
 def paragraph(text: str) -> Html:
     """Running text; its line breaks are kept."""
-    return Html(f"<p>{_safe(text)}</p>")
+    return Html(f"<p>{escaped(text)}</p>")
 
 
 def notice(text: str) -> Html:
     """What nobody may overlook, in a frame."""
-    return Html(f'<p class="notice" role="note">{_safe(text)}</p>')
+    return Html(f'<p class="notice" role="note">{escaped(text)}</p>')
 
 
 def section(title: str, *pieces: str) -> Html:
@@ -109,17 +121,17 @@ def section(title: str, *pieces: str) -> Html:
 
 def side_by_side(*pieces: str) -> Html:
     """Pieces beside each other where there is room, under each other where there is none."""
-    return Html('<div class="beside">\n' + "\n".join(f"<div>{_safe(piece)}</div>" for piece in pieces) + "\n</div>")
+    return Html('<div class="beside">\n' + "\n".join(f"<div>{escaped(piece)}</div>" for piece in pieces) + "\n</div>")
 
 
 def details(summary: str, *pieces: str) -> Html:
     """Pieces that are folded away under `summary` until somebody opens them."""
-    return Html(f"<details>\n<summary>{_safe(summary)}</summary>\n{_joined(pieces)}\n</details>")
+    return Html(f"<details>\n<summary>{escaped(summary)}</summary>\n{_joined(pieces)}\n</details>")
 
 
 def facts(pairs: Iterable[tuple[str, Cell]]) -> Html:
     """The few numbers to see first: each with its name, large."""
-    items = "".join(f"<div><dt>{_safe(name)}</dt><dd>{_cell(value)}</dd></div>" for name, value in pairs)
+    items = "".join(f"<div><dt>{escaped(name)}</dt><dd>{_cell(value)}</dd></div>" for name, value in pairs)
     return Html(f'<dl class="facts">{items}</dl>')
 
 
@@ -168,14 +180,14 @@ def table(
 
     plain = [None] * len(columns)
     head = "".join(
-        f'<th scope="col" class="{"n" if place in numeric else ""}">{_safe(name)}</th>'
+        f'<th scope="col" class="{"n" if place in numeric else ""}">{escaped(name)}</th>'
         for place, name in enumerate(columns)
     )
     lines = "".join(line(row, shading[place] if shading else plain) for place, row in enumerate(body))
     last = f"<tfoot>\n{line(foot, plain)}</tfoot>\n" if foot is not None else ""
     return Html(
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{_safe(caption)}">\n<table>\n'
-        f"<caption>{_safe(caption)}</caption>\n<thead>\n<tr>{head}</tr>\n</thead>\n"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escaped(caption)}">\n<table>\n'
+        f"<caption>{escaped(caption)}</caption>\n<thead>\n<tr>{head}</tr>\n</thead>\n"
         f"<tbody>\n{lines}</tbody>\n{last}</table>\n</div>"
     )
 
@@ -249,7 +261,7 @@ def spreads(labels: Sequence[str], values: Sequence[Spread], *, alt: str, shown:
         name = f"{place:g} {unit}" if place >= whole - step / 2 else f"{place:g}"
         drawn.append(
             f'<text class="tick" x="{100 * place / whole:.2f}%" y="{height + 14}" text-anchor="{anchor}">'
-            f"{_safe(name)}</text>\n"
+            f"{escaped(name)}</text>\n"
         )
     return _svg(drawn, height + 20, alt)
 
@@ -273,17 +285,12 @@ def figure(image: bytes | str, *, alt: str, caption: str = "") -> Html:
     else:
         raise UsageError(f"A page's figure has to be PNG or SVG; found {data[:8]!r}.")
     source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    below = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
-    return Html(f'<figure><img src="{source}" alt="{_safe(alt)}">{below}</figure>')
-
-
-def _safe(text: str) -> str:
-    """`text` as it may stand in content and in attributes; what is no character of text is shown as such."""
-    return text if isinstance(text, Html) else escape(_NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text))
+    below = f"<figcaption>{escaped(caption)}</figcaption>" if caption else ""
+    return Html(f'<figure><img src="{source}" alt="{escaped(alt)}">{below}</figure>')
 
 
 def _joined(pieces: Iterable[str]) -> str:
-    return "\n".join(_safe(piece) for piece in pieces)
+    return "\n".join(escaped(piece) for piece in pieces)
 
 
 def _text(value: Cell) -> str:
@@ -296,7 +303,7 @@ def _text(value: Cell) -> str:
 
 def _cell(value: Cell) -> str:
     text = _text(value)
-    return f'<span aria-label="none">{text}</span>' if text == _DASH else _safe(text)
+    return f'<span aria-label="none">{text}</span>' if text == _DASH else escaped(text)
 
 
 def _all_numbers(cells: Sequence[Cell]) -> bool:
@@ -315,7 +322,7 @@ def _svg(drawn: Sequence[str], height: int, alt: str) -> Html:
     # No viewBox: lengths are per cent of the width there is, and text keeps its size on a telephone.
     return Html(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" role="img" '
-        f'aria-label="{_safe(alt)}">\n{"".join(drawn)}</svg>'
+        f'aria-label="{escaped(alt)}">\n{"".join(drawn)}</svg>'
     )
 
 
@@ -324,8 +331,8 @@ def _row_label(row: int, label: str, text: str) -> str:
     short = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
     base = row * _ROW + 14
     return (
-        f'<g><title>{_safe(label)}: {_safe(text)}</title><text x="0" y="{base}">{_safe(short)}</text>'
-        f'<text class="value" x="100%" y="{base}" text-anchor="end">{_safe(text)}</text>'
+        f'<g><title>{escaped(label)}: {escaped(text)}</title><text x="0" y="{base}">{escaped(short)}</text>'
+        f'<text class="value" x="100%" y="{base}" text-anchor="end">{escaped(text)}</text>'
     )
 
 

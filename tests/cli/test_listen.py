@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def test_no_microphone_is_one_sentence(m3ser: Run, monkeypatch: pytest.MonkeyPat
     result = m3ser("listen", "--no-text", "--device", "3")
     assert result.exit_code == 1
     assert "No microphone can be opened." in result.stderr
+    assert "listening" not in result.stderr
     assert result.stdout == ""
 
 
@@ -93,3 +94,20 @@ def test_ctrl_c_ends_it_with_what_was_being_said(capsys: pytest.CaptureFixture[s
     assert [segment.start for segment in verb.heard(stream, chunks())] == [1.0, 7.0, 99]
     assert stream.skipped == [2.5]
     assert "2.5 s of sound were lost" in capsys.readouterr().err
+
+
+def test_that_somebody_listens_is_said_once_there_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    closed = []
+
+    def chunks() -> Generator[Any, None, None]:
+        try:
+            yield from (1.0, 2.0, 3.0)
+        finally:
+            closed.append(True)
+
+    announced = verb._announced(chunks())
+    assert capsys.readouterr().err == ""
+    assert [next(announced), next(announced)] == [1.0, 2.0]
+    assert capsys.readouterr().err == "m3ser: listening; Ctrl-C ends it.\n"
+    announced.close()
+    assert closed

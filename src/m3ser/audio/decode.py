@@ -20,7 +20,7 @@ from m3ser.audio.headers import AudioInfo, peek
 from m3ser.audio.opening import open_recording
 from m3ser.audio.readers import Reader
 from m3ser.audio.resampling import SAMPLE_RATE, Resampler
-from m3ser.audio.samples import to_mono
+from m3ser.audio.samples import of_length, to_mono
 from m3ser.audio.sources import AudioSource
 from m3ser.errors import AudioContentError, AudioTooLongError, AudioTooShortError, UsageError
 
@@ -137,44 +137,18 @@ def stream_waveform(
     """
     if not (math.isfinite(block_seconds) and block_seconds * SAMPLE_RATE >= MIN_SAMPLES):
         raise UsageError(f"block_seconds is {block_seconds}; expected at least {MIN_SAMPLES / SAMPLE_RATE} s.")
-    size = round(block_seconds * SAMPLE_RATE)
-    pending: list[NDArray[np.float32]] = []
-    count = 0
-    for piece in _decode(source, sample_rate, _Part(start, end, max_seconds)):
-        rest = piece
-        while count + len(rest) >= size:
-            pending.append(rest[: size - count])
-            rest = rest[size - count :]
-            yield np.concatenate(pending)
-            pending, count = [], 0
-        if len(rest):
-            pending.append(rest)
-            count += len(rest)
-    if pending:
-        yield np.concatenate(pending)
+    yield from of_length(
+        _decode(source, sample_rate, _Part(start, end, max_seconds)), round(block_seconds * SAMPLE_RATE)
+    )
 
 
 def _decode(source: AudioSource, sample_rate: float | None, part: _Part) -> Iterator[NDArray[np.float32]]:
-    """The waveform at 16 kHz, in pieces of whatever size decoding brings."""
+    """The waveform at 16 kHz, in pieces of whatever size decoding brings; one that is silent is refused at its end."""
     with open_recording(source, sample_rate) as reader:
-        _check_length(reader, part)
-        first = round((part.start or 0.0) * reader.sample_rate)
-        last = None if part.end is None else round(part.end * reader.sample_rate)
-        resampler = Resampler(reader.sample_rate)
-        content = _Content(reader, part)
-        count = 0
-        for samples in reader.blocks(first, last):
-            block = to_mono(samples)
-            content.hear(block)
-            piece = resampler.push(block)
-            count += len(piece)
-            yield piece
-        piece = resampler.flush()
-        count += len(piece)
-        if count < MIN_SAMPLES:
-            raise _too_short(reader.label, count, part)
-        content.check_not_silent()
-        yield piece
+        blocks = Blocks(reader, part, split=False)
+        for block in blocks:
+            yield block[:, 0]
+        blocks.check_not_silent()
 
 
 class Blocks:
@@ -195,6 +169,7 @@ class Blocks:
             self.duration = min(reader.duration, part.end or math.inf) - (part.start or 0.0)
         self._reader = reader
         self._part = part
+        self._content = _Content(reader, part)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         """Blocks (samples, channels) of any length at 16 kHz, in order; can be asked for once.
@@ -208,14 +183,13 @@ class Blocks:
         first = round((self._part.start or 0.0) * rate)
         last = None if self._part.end is None else round(self._part.end * rate)
         resampler = Resampler(rate, self.channels)
-        content = _Content(self._reader, self._part)
         count = 0
         for samples in self._reader.blocks(first, last):
             if self.channels == 1:
                 block = to_mono(samples)[:, None]
             else:
                 block = np.stack([to_mono(samples[:, channel]) for channel in range(self.channels)], axis=1)
-            content.hear(block)
+            self._content.hear(block)
             piece = resampler.push(block)
             count += len(piece)
             if len(piece):
@@ -226,6 +200,14 @@ class Blocks:
             raise _too_short(self.label, count, self._part)
         if len(piece):
             yield piece
+
+    def check_not_silent(self) -> None:
+        """Once all has been read.
+
+        Raises:
+            AudioContentError: nothing of it can be heard.
+        """
+        self._content.check_not_silent()
 
 
 @contextmanager

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio.decode import open_blocks
 from m3ser.audio.resampling import SAMPLE_RATE
+from m3ser.audio.samples import of_length
 from m3ser.audio.sources import AudioSource
 from m3ser.errors import AudioDeviceError, MissingExtraError
 
@@ -35,7 +35,7 @@ class Gap:
     seconds: float
 
 
-def listen(device: int | str | None = None) -> Iterator[NDArray[np.float32] | Gap]:
+def listen(device: int | str | None = None) -> Generator[NDArray[np.float32] | Gap, None, None]:
     """What a microphone hears, until the caller stops asking.
 
     Args:
@@ -93,22 +93,11 @@ def play(audio: AudioSource, *, clock: Callable[[], float] | None = time.monoton
     begun = None if clock is None else clock()
     sent = 0
     with open_blocks(audio) as blocks:
-        for chunk in _cut(blocks, length):
+        for chunk in of_length((block[:, 0] for block in blocks), length):
             sent += len(chunk)
             if clock is not None and begun is not None:
                 time.sleep(max(0.0, begun + sent / SAMPLE_RATE - clock()))
             yield chunk
-
-
-def _cut(blocks: Any, length: int) -> Iterator[NDArray[np.float32]]:
-    rest = np.empty(0, np.float32)
-    for block in blocks:
-        rest = np.concatenate([rest, block[:, 0]])
-        whole = len(rest) // length * length
-        yield from rest[:whole].reshape(-1, length)
-        rest = rest[whole:]
-    if len(rest):
-        yield rest
 
 
 class _Chunks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from m3ser.errors import UsageError
 
-__all__ = ["as_samples", "to_mono"]
+__all__ = ["as_samples", "of_length", "to_mono"]
 
 # More channels than this in an array, and more channels than samples: the axes have been swapped.
 _MOST_CHANNELS = 64
@@ -68,3 +69,24 @@ def to_mono(samples: NDArray[Any], *, keep_double: bool = False) -> NDArray[np.f
             mono -= full_scale
         mono /= full_scale
     return mono
+
+
+def of_length(pieces: Iterable[NDArray[np.float32]], length: int) -> Iterator[NDArray[np.float32]]:
+    """Pieces (samples,) of any length joined and cut into blocks of `length` samples; the last one may be shorter.
+
+    Blocks are in memory of their own. A piece is kept until its block is full, so its memory must not be filled anew.
+    """
+    pending: list[NDArray[np.float32]] = []
+    count = 0
+    for piece in pieces:
+        rest = piece
+        while count + len(rest) >= length:
+            pending.append(rest[: length - count])
+            rest = rest[length - count :]
+            yield np.concatenate(pending)
+            pending, count = [], 0
+        if len(rest):
+            pending.append(rest)
+            count += len(rest)
+    if pending:
+        yield np.concatenate(pending)

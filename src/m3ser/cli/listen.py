@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,11 +90,19 @@ def listen(
     if file is not None:
         chunks = microphone.play(file, clock=None) if at_once else microphone.play(file)
     else:
-        chunks = microphone.listen(int(device) if device is not None and device.isdecimal() else device)
-        complain("listening; Ctrl-C ends it.")
+        chunks = _announced(microphone.listen(int(device) if device is not None and device.isdecimal() else device))
     with closing(chunks), _Screen(as_json=as_json, width=max(map(len, recogniser.labels))) as screen:
         for segment in heard(stream, chunks):
             screen.show(segment)
+
+
+def _announced(chunks: Generator[Any, None, None]) -> Generator[Any, None, None]:
+    """The chunks of a microphone; once there is a first one it is said that somebody listens."""
+    with closing(chunks):
+        for number, chunk in enumerate(chunks):
+            if number == 0:
+                complain("listening; Ctrl-C ends it.")
+            yield chunk
 
 
 def heard(stream: Stream, chunks: Iterable[Any]) -> Iterator[Segment]:

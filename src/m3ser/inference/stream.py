@@ -179,9 +179,11 @@ class Stream:
     def _provisional(self) -> Segment | None:
         if self._interval is None:
             return None
-        cut = self._segmenter.speaking()
-        if cut is None or cut.end - max(cut.start, self._last_provisional) < self._interval:
+        since, now = self._segmenter.speaking_since, self._segmenter.samples
+        if since is None or now - max(since, self._last_provisional) < self._interval:
             return None
+        cut = self._segmenter.speaking()
+        assert cut is not None
         self._last_provisional = cut.end
         segment = self._segment(cut, cut.waveform[-round(_HEARD_SECONDS * SAMPLE_RATE) :], None)
         return None if segment is None else replace(segment, final=False)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -15,7 +14,6 @@ from m3ser.inference.timeline import Timeline, formats
 from m3ser.schema import Segment
 
 Make = Callable[..., Timeline]
-EML = "{http://www.w3.org/2009/10/emotionml}"
 SCORES = {"angry": 0.7, "happy": 0.2, "sad": 0.06, "neutral": 0.04}
 SEGMENTS = [
     Segment(0.5, 2.25, "angry", SCORES, 'No! "Never" --> <again> & again,\nGrüße'),
@@ -144,56 +142,6 @@ def test_the_whole_is_the_average_by_length(timeline_of: Make) -> None:
     assert record["scores"] == {"angry": 0.75, "happy": 0.0, "sad": 0.25, "neutral": 0.0}
     empty = timeline_of([]).to_dict()
     assert (empty["label"], empty["scores"], empty["text"], empty["segments"]) == (None, {}, None, [])
-
-
-def test_emotionml_has_what_the_recommendation_asks_for(timeline_of: Make) -> None:
-    content = written(timeline_of([*SEGMENTS, *SPLIT], file="my call #1.wav"), "emotionml")
-    root = ET.fromstring(content.encode())
-    assert root.tag == f"{EML}emotionml"
-    assert root.get("version") == "1.0"
-    # The set of categories that is used is declared, in this document.
-    vocabulary = root.find(f"{EML}vocabulary")
-    assert vocabulary is not None
-    assert vocabulary.get("type") == "category"
-    assert root.get("category-set") == f"#{vocabulary.get('id')}"
-    declared = [item.get("name") for item in vocabulary.findall(f"{EML}item")]
-    assert declared == ["angry", "happy", "sad", "neutral"]
-    assert [child.tag for child in root][:2] == [f"{EML}info", f"{EML}vocabulary"]
-    emotions = root.findall(f"{EML}emotion")
-    assert len(emotions) == 5
-    identities = [emotion.get("id") for emotion in emotions]
-    assert len(set(identities)) == 5
-    for emotion in emotions:
-        names = [category.get("name") for category in emotion.findall(f"{EML}category")]
-        assert names == declared
-        for category in emotion.findall(f"{EML}category"):
-            assert 0 <= float(category.get("confidence", "-1")) <= 1
-        known = {f"{EML}{name}" for name in ("category", "reference", "info")}
-        assert {child.tag for child in emotion} <= known
-        assert set(emotion.attrib) == {
-            "id",
-            "expressed-through",
-            "time-ref-uri",
-            "time-ref-anchor-point",
-            "offset-to-start",
-            "duration",
-        }
-        assert emotion.get("time-ref-anchor-point") == "start"
-        assert emotion.get("time-ref-uri") == "my%20call%20%231.wav"
-    assert (emotions[2].get("offset-to-start"), emotions[2].get("duration")) == ("3661500", "500")
-    assert [e.get("expressed-through") for e in emotions[:2]] == ["voice text", "voice"]
-    reference = emotions[0].find(f"{EML}reference")
-    assert reference is not None
-    assert reference.get("uri") == "my%20call%20%231.wav#t=0.500,2.250"
-    assert reference.get("role") == "expressedBy"
-    assert (emotions[0].text or "").strip() == 'No! "Never" --> <again> & again, Grüße'
-    assert emotions[4].find(f"{EML}info/{{urn:m3ser}}channel").get("number") == "2"  # type: ignore[union-attr]
-
-
-def test_emotionml_survives_what_is_no_xml(timeline_of: Make) -> None:
-    segment = Segment(0, 1, "angry", SCORES, "a\x00b\ud800c")
-    root = ET.fromstring(written(timeline_of([segment], file="a\ud800.wav"), "emotionml").encode())
-    assert (root[2].text or "").strip() == "a\ufffdb\ufffdc"
 
 
 @pytest.mark.parametrize("form", ["csv", "srt", "vtt", "audacity", "emotionml"])

@@ -56,6 +56,56 @@ def test_a_quiet_voice_behind_a_loud_one_is_heard(demo_clips: Path) -> None:
     assert (alone & behind).sum() > 0.75 * alone.sum()
 
 
+def found_in_a_row(clips: list[NDArray[np.float32]]) -> tuple[float, int]:
+    """(share of the frames of speech heard in each clip alone that are heard in all of them with pauses between them,
+    frames of speech heard in the pauses)."""
+    rng = np.random.default_rng(5)
+    parts, places, length = [], [], 0
+    for clip in clips:
+        pause = (1e-4 * rng.normal(size=2048 * rng.integers(9, 19))).astype(np.float32)  # 1.2 to 2.3 s
+        whole = clip[: len(clip) // 2048 * 2048]
+        places.append((length + len(pause), whole))
+        length += len(pause) + len(whole)
+        parts += [pause, whole]
+    speech = heard(np.concatenate(parts)) >= 0.35
+    pauses = np.ones(len(speech), bool)
+    found = expected = 0
+    for start, clip in places:
+        frames = slice(start // 512, (start + len(clip)) // 512)
+        alone = heard(clip) >= 0.35
+        found += int((speech[frames] & alone).sum())
+        expected += int(alone.sum())
+        pauses[frames] = False
+    return found / expected, int((speech & pauses).sum())
+
+
+def test_starting_afresh_finds_more_speech(demo_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [soundfile.read(path, dtype="float32")[0] for path in sorted(demo_clips.glob("*.wav"))]
+    share, false = found_in_a_row(clips)
+    monkeypatch.setattr(voice, "_AFRESH", sys.maxsize)
+    share_before, false_before = found_in_a_row(clips)
+    print(f"the package's: {share:.1%} afresh, {share_before:.1%} not; {false} and {false_before} frames in pauses")
+    assert share > 0.99
+    assert share_before < 0.93
+    assert false == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", ["emodb", "ravdess"])
+def test_starting_afresh_finds_more_speech_in_other_clips(
+    shared_data: Path, corpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted((shared_data / "speech" / corpus).rglob("*.flac"))
+    chosen = np.random.default_rng(0).permutation(len(paths))[:60]
+    clips = [soundfile.read(paths[place], dtype="float32")[0] for place in chosen]
+    share, false = found_in_a_row(clips)
+    monkeypatch.setattr(voice, "_AFRESH", sys.maxsize)
+    share_before, false_before = found_in_a_row(clips)
+    print(f"{corpus}: {share:.1%} afresh, {share_before:.1%} not; {false} and {false_before} frames in pauses")
+    assert share > share_before
+    assert false <= false_before + 10  # of more than 3,000
+
+
 def test_noise_is_no_speech() -> None:
     noise = np.random.default_rng(0).normal(scale=0.05, size=16_000 * 20).astype(np.float32)
     assert heard(noise).max() < 0.35

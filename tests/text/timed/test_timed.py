@@ -244,3 +244,24 @@ def test_words_share_the_time_of_a_phrase_by_their_letters() -> None:
         Spoken(1 + 2 * 4 / 6, 3, "or", 2),
     ]
     assert list(words_of(Spoken(1, 3, "  "))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", '{"segments": [{"start": 0, "end": 1' + 400 * "0" + ', "text": "hello"}]}'),
+        ("a.json", 100_000 * "["),
+        ("a.srt", "1\n" + 400 * "9" + ":00:00,000 --> 00:00:01,000\nhello\n"),
+        ("a.ctm", "call \N{SUPERSCRIPT TWO} 0.1 1e999 hello\n"),
+        ("a.TextGrid", 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0 1 <exists> 1e999\n'),
+    ],
+)
+def test_numbers_beyond_all_bounds_are_one_sentence(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(TextError, match=r"^Words '.*': .*\.$"):
+        read_words(tmp_path / name)
+
+
+def test_a_channel_that_is_no_number_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "a.ctm").write_text("a \N{SUPERSCRIPT TWO} 0 1 hello\na 1 1 1 you\n", encoding="utf-8")
+    assert [one.channel for one in read_words(tmp_path / "a.ctm")] == [None, 1]

@@ -28,8 +28,12 @@ _STATE = (1, 1, 128)
 _RUN = 4
 
 # A quiet voice behind a loud one is hardly heard: the network remembers the loud one through seconds of silence. So it
-# starts afresh in every pause of a second. On the package's own clips with pauses between them it then finds 99.8% of
-# the frames of speech that it finds in each clip alone, instead of 89.9%, and finds none in noise.
+# starts afresh in every pause of a second. Of the frames of speech that are found in each clip alone, it then finds, in
+# the clips one after the other with pauses between them (pytest tests/inference/timeline/test_voice.py -k afresh -s):
+#   the package's 13 clips    99.8% instead of 91.1%; no frame of speech in a pause, with it and without it
+#   60 clips of EmoDB         99.9% instead of 99.2%; 14 frames of speech in pauses instead of 9
+#   60 clips of RAVDESS       99.8% instead of 95.5%; none, with it and without it
+# It was chosen on the package's clips; the other two were measured afterwards.
 _AFRESH = 32  # frames
 _QUIET = 0.2
 

@@ -11,7 +11,7 @@ from m3ser.text.timed.spoken import Spoken
 
 __all__ = ["parse_srt", "parse_vtt"]
 
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _ARROW = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?$")
 _INSIDE = re.compile(rf"<{_TIME}>")
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")  # <i>, <v Name>; {\an8}

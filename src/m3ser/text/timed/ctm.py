@@ -53,6 +53,6 @@ def parse_ctm(content: str, recording: str = "") -> list[Spoken]:
 
 
 def _channel(name: str) -> int | None:
-    if name.isdigit() and int(name) > 0:
+    if name.isdecimal() and len(name) < 4 and int(name) > 0:
         return int(name)
     return _CHANNELS.get(name.upper())

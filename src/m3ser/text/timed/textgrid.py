@@ -74,6 +74,12 @@ class _Reader:
             raise TextError(f"line {self.line} has '{token[:40]}'; expected {what}.")
         return token
 
+    def count(self, what: str) -> int:
+        number = self.number(what)
+        if not (number >= 0 and number.is_integer()):
+            raise TextError(f"line {self.line} has {number:g}; expected {what}.")
+        return int(number)
+
     def _next(self, what: str) -> str | float:
         token = next(self._tokens, None)
         if token is None:
@@ -89,13 +95,13 @@ def _tiers(reader: _Reader) -> Iterator[_Tier]:
     reader.number("its end")
     if reader.text("<exists>") != "<exists>":
         return
-    for _ in range(int(reader.number("the number of tiers"))):
+    for _ in range(reader.count("the number of tiers")):
         tier = _Tier(reader.text("a tier's class"), reader.text("a tier's name"))
         if tier.kind not in ("IntervalTier", "TextTier"):
             raise TextError(f"line {reader.line} has a tier of '{tier.kind[:40]}'; expected IntervalTier or TextTier.")
         reader.number("a tier's start")
         reader.number("a tier's end")
-        for _ in range(int(reader.number("how many intervals there are"))):
+        for _ in range(reader.count("how many intervals there are")):
             start = reader.number("a time")
             end = reader.number("a time") if tier.kind == "IntervalTier" else start
             text = " ".join(reader.text("a label").split())

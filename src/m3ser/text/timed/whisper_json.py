@@ -26,6 +26,8 @@ def parse_whisper_json(content: str, recording: str = "") -> list[Spoken]:  # no
         document = json.loads(content)
     except json.JSONDecodeError as error:
         raise TextError(f"line {error.lineno} is no JSON ({error.msg}).") from error
+    except (RecursionError, ValueError) as error:  # ValueError: a number of thousands of digits
+        raise TextError("it is JSON that is nested too deeply, or with numbers too long, to be read.") from error
     segments = document
     if isinstance(document, dict):
         segments = document.get("segments", document.get("transcription"))
@@ -67,4 +69,7 @@ def _spoken(what: str, start: Any, end: Any, text: Any, channel: int | None = No
 def _number(what: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TextError(f"{what} has the time {value!r}; expected a number.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise TextError(f"{what} has a time of {len(str(value))} digits; expected seconds.") from None

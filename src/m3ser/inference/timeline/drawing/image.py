@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from m3ser.errors import needing
-from m3ser.inference.timeline.drawing.layout import Strip, clock, facts_of, look_of, strips, tick_step
+from m3ser.inference.timeline.drawing.layout import NARROW, Strip, clock, facts_of, look_of, strips, ticks_of
 from m3ser.inference.timeline.timeline import Timeline
+from m3ser.page import NOT_TEXT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +19,8 @@ __all__ = ["require_drawing", "timeline_png"]
 _WIDTH = 11.0  # inches: a sheet of A4 or letter paper, laid across
 _WAVE, _LANE, _GAP = 0.62, 0.24, 0.42
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.95, 0.25, 0.75, 0.45
-_QUIET, _WAVE_COLOUR = "#57606a", "#9aa4ae"
+_QUIET, _WAVE_COLOUR = "#57606a", "#8b959f"
+_REST, _REST_EDGE = "#c3cad1", "#7d8791"
 _TICKS = 13
 
 
@@ -55,13 +54,15 @@ def timeline_png(timeline: Timeline, *, title: str) -> bytes:
     height = _TOP + len(drawn) * (one + _GAP) - _GAP + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height))
     FigureCanvasAgg(figure)
-    figure.text(_LEFT / _WIDTH, 1 - 0.3 / height, _plain(title), fontsize=13, weight="bold", va="center")
+    name = _plain(title)
+    figure.text(_LEFT / _WIDTH, 1 - 0.3 / height, name, fontsize=13, weight="bold", va="center", family=_families(name))
     said = "   ".join(f"{name} {value}" for name, value in facts_of(timeline))
     figure.text(_LEFT / _WIDTH, 1 - 0.55 / height, said, fontsize=8.5, color=_QUIET, va="center")
     figure.text(
         1 - _RIGHT / _WIDTH,
         0.12 / height,
-        f"bars: probability of each emotion; filled: the most probable one.   {_plain(timeline.model)}",
+        f"bars: probability of each emotion, a full lane is 100%; coloured: the most probable one.   "
+        f"{_plain(timeline.model)}",
         fontsize=7,
         color=_QUIET,
         ha="right",
@@ -81,7 +82,7 @@ def timeline_png(timeline: Timeline, *, title: str) -> bytes:
         top -= _GAP
     content = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of glyphs that the font lacks, in names of files
+        warnings.simplefilter("ignore", UserWarning)  # of glyphs that no font here has, in names of files
         figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     return content.getvalue()
 
@@ -108,15 +109,16 @@ def _draw_lanes(axes: Axes, strip: Strip, place: int, labels: tuple[str, ...], *
         axes.axhline(base, color="#d8dee4", linewidth=0.6, zorder=0)
         for segment in strip.channels[place].segments:
             chosen = segment.label == label
+            wide = segment.end - segment.start >= NARROW * (strip.end - strip.start)
             axes.add_patch(
                 Rectangle(
                     (segment.start, base),
                     segment.end - segment.start,
                     0.92 * segment.scores[label],
-                    facecolor=look.colour if chosen else "#e6e9ec",
-                    edgecolor="#1b1f24" if chosen else "#b4bcc4",
+                    facecolor=look.colour if chosen else _REST,
+                    edgecolor="#1b1f24" if chosen else _REST_EDGE,
                     hatch=look.hatch if chosen else None,
-                    linewidth=0.5 if chosen else 0.3,
+                    linewidth=0.4 if wide else 0.0,
                     zorder=2,
                 )
             )
@@ -124,8 +126,7 @@ def _draw_lanes(axes: Axes, strip: Strip, place: int, labels: tuple[str, ...], *
     axes.set_ylim(0, len(labels))
     axes.set_yticks([len(labels) - 1 - lane + 0.42 for lane in range(len(labels))], labels, fontsize=8)
     axes.tick_params(axis="y", length=0)
-    step = tick_step(strip.end - strip.start, _TICKS)
-    ticks = np.arange(math.ceil(strip.start / step - 1e-6) * step, strip.end + 1e-6, step)
+    ticks = ticks_of(strip, _TICKS)
     axes.set_xticks(ticks, [clock(tick) for tick in ticks] if times else [""] * len(ticks), fontsize=7.5, color=_QUIET)
     axes.tick_params(axis="x", length=3 if times else 0, color=_QUIET)
     axes.grid(axis="x", color="#eef1f4", linewidth=0.6, zorder=-1)
@@ -136,6 +137,32 @@ def _draw_lanes(axes: Axes, strip: Strip, place: int, labels: tuple[str, ...], *
 
 
 def _plain(text: str) -> str:
-    """`text` without a meaning for matplotlib's formulas, and short enough for the sheet."""
-    short = text if len(text) <= 100 else f"\N{HORIZONTAL ELLIPSIS}{text[-99:]}"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in short).replace("$", r"\$")
+    """`text` on one line, without a meaning for matplotlib's formulas, and short enough for the sheet."""
+    line = " ".join(NOT_TEXT.sub("\N{REPLACEMENT CHARACTER}", text).split())
+    short = line if len(line) <= 100 else f"\N{HORIZONTAL ELLIPSIS}{line[-99:]}"
+    return short.replace("$", r"\$")
+
+
+def _families(text: str) -> list[str]:
+    """Matplotlib's own font, and of those installed the ones that have what it lacks: names of files are in any script.
+
+    What no font has is drawn as a box.
+    """
+    from matplotlib import font_manager, rcParams
+    from matplotlib.ft2font import FT2Font
+
+    families: list[str] = [*rcParams["font.family"]]
+    own = FT2Font(font_manager.findfont(font_manager.FontProperties(family=families)))
+    missing = {char for char in text if not own.get_char_index(ord(char))}
+    for font in font_manager.fontManager.ttflist:
+        if not missing:
+            break
+        try:
+            opened = FT2Font(font.fname)
+        except (OSError, RuntimeError):  # listed, but gone or damaged since
+            continue
+        found = {char for char in missing if opened.get_char_index(ord(char))}
+        if found and "Last Resort" not in font.name:
+            families.append(font.name)
+            missing -= found
+    return families

@@ -4,6 +4,9 @@ The recording is laid out in strips under each other, as on paper. In a strip ev
 a lane for each emotion. An utterance stands in every lane with a bar as high as that emotion's probability; the bar of
 the most probable one is filled. So the lane tells the emotion without any colour; colours (Okabe, Ito 2008, "Color
 Universal Design") and hatching come on top.
+
+The waveform is drawn by the square root of its amplitude: a person who speaks ten times more softly than the loudest
+moment, as one side of a call often does, is still to be seen.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ from numpy.typing import NDArray
 from m3ser.inference.timeline.timeline import Timeline
 from m3ser.schema import Segment
 
-__all__ = ["Channel", "Look", "Strip", "clock", "facts_of", "look_of", "strips", "tick_step"]
+__all__ = ["NARROW", "Channel", "Look", "Strip", "clock", "facts_of", "look_of", "strips", "ticks_of"]
+
+NARROW = 0.005
+"""Share of a strip's width below which a bar has no outline: nothing else would be seen of it."""
 
 _SHORTEST = 60.0  # seconds of a strip, at least, where there are several
-_MOST_STRIPS = 6  # of one channel, on a page
+_MOST_LANES = 42  # on a page; a waveform and the space around it take as much room as three lanes
 _COLUMNS = 900  # of a waveform in a strip: about what paper and screens can show
 
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds
@@ -63,7 +69,8 @@ class Channel:
     Attributes:
         name: "channel 1"; empty where channels were mixed.
         times: (columns,) the columns' middles, in seconds.
-        low, high: (columns,) the extremes of the sound there, as shares of the recording's loudest sample, -1 to 1.
+        low, high: (columns,) the extremes of the sound there, -1 to 1: the square roots of their shares of the
+            recording's loudest sample, with their signs.
         segments: the utterances that are in the strip, wholly or in part.
     """
 
@@ -92,7 +99,7 @@ def strips(timeline: Timeline) -> list[Strip]:
     """The strips of a timeline that has been iterated: one for each minute, and longer ones where that is no page."""
     first = timeline.offset
     whole = max(timeline.heard, 0.001)
-    most = max(1, _MOST_STRIPS // max(1, len(timeline.envelopes)))
+    most = max(1, _MOST_LANES // ((len(timeline.labels) + 3) * max(1, len(timeline.envelopes))))
     count = min(most, max(1, math.ceil(whole / _SHORTEST - 1e-9)))
     length = whole / count
     loudest = max((float(max(-low.min(), high.max())) for low, high in _read(timeline) if len(low)), default=0.0) or 1.0
@@ -124,8 +131,8 @@ def _channel(timeline: Timeline, place: int, start: float, end: float, loudest: 
     return Channel(
         name=f"channel {number}" if split else "",
         times=np.asarray(timeline.offset + (begin + edges + together / 2) * width, np.float64),
-        low=np.minimum.reduceat(low, edges).astype(np.float64) / loudest if len(low) else np.empty(0),
-        high=np.maximum.reduceat(high, edges).astype(np.float64) / loudest if len(low) else np.empty(0),
+        low=_height(np.minimum.reduceat(low, edges) if len(low) else low, loudest),
+        high=_height(np.maximum.reduceat(high, edges) if len(low) else high, loudest),
         segments=[
             segment
             for segment in timeline.segments
@@ -134,8 +141,18 @@ def _channel(timeline: Timeline, place: int, start: float, end: float, loudest: 
     )
 
 
-def tick_step(seconds: float, most: int) -> float:
-    """The round step, in seconds, that gives at most `most` ticks."""
+def _height(samples: NDArray[np.float32], loudest: float) -> NDArray[np.float64]:
+    return np.sign(samples) * np.sqrt(np.abs(samples.astype(np.float64)) / loudest)
+
+
+def ticks_of(strip: Strip, most: int) -> list[float]:
+    """The round times to write under a strip, in seconds: `most` steps or fewer from one end to the other."""
+    step = _step(strip.end - strip.start, most)
+    first, last = math.ceil(strip.start / step - 1e-6), math.floor(strip.end / step + 1e-6)
+    return [step * number for number in range(first, last + 1)]
+
+
+def _step(seconds: float, most: int) -> float:
     return next(
         (step for step in _STEPS if seconds / step <= most), _STEPS[-1] * math.ceil(seconds / _STEPS[-1] / most)
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from html import escape
 
 from m3ser import page
-from m3ser.inference.timeline.drawing.layout import Channel, Strip, clock, facts_of, look_of, strips, tick_step
+from m3ser.inference.timeline.drawing.layout import NARROW, Channel, Strip, clock, facts_of, look_of, strips, ticks_of
 from m3ser.inference.timeline.timeline import Timeline
-from m3ser.page import Html
+from m3ser.page import Html, escaped
 from m3ser.schema import Segment
 
 __all__ = ["timeline_page"]
@@ -23,10 +21,11 @@ _STYLE = """<style>
 .strip svg { margin: 0; overflow: hidden; }
 .strip .wave { fill: var(--quiet); opacity: 0.65; }
 .strip .lane { stroke: var(--line); }
-.strip .rest { fill: var(--line); }
+.strip .rest { fill: var(--quiet); fill-opacity: 0.5; print-color-adjust: exact; }
 .strip .hit { fill: transparent; }
 .strip .u:hover .hit { fill: rgba(var(--shade), 0.18); }
-.strip .best { stroke: var(--ink); stroke-width: 0.75; print-color-adjust: exact; }
+.strip .best { print-color-adjust: exact; }
+.strip .wide { stroke: var(--ink); stroke-width: 0.75; }
 .strip .name { font-weight: 600; }
 .strip text { font-size: 13px; }
 </style>"""
@@ -61,15 +60,16 @@ def timeline_page(timeline: Timeline, *, title: str, notes: Sequence[str] = ()) 
 
 def _table(timeline: Timeline) -> Html:
     split = any(segment.channel is not None for segment in timeline.segments)
-    columns = ["from", "to", *(["channel"] if split else []), "emotion", "probability", "words"]
+    worded = any(segment.text for segment in timeline.segments)
+    columns = ["from", "to", *["channel"] * split, "emotion", "probability", *["words"] * worded]
     rows = [
         [
             clock(segment.start, tenths=True),
             clock(segment.end, tenths=True),
-            *([segment.channel] if split else []),
+            *[segment.channel] * split,
             segment.label,
             f"{segment.scores[segment.label]:.0%}",
-            Html(f'<span class="prose">{_safe(segment.text)}</span>') if segment.text else None,
+            *[_words(segment.text)] * worded,
         ]
         for segment in timeline.segments
     ]
@@ -78,8 +78,18 @@ def _table(timeline: Timeline) -> Html:
     return page.table(columns, rows, caption="Every utterance, with the most probable emotion")
 
 
+def _words(text: str | None) -> Html | None:
+    # The direction of writing is that of the words, whatever the page's own.
+    return Html(f'<span class="prose" dir="auto">{escaped(text)}</span>') if text else None
+
+
 def _strip(strip: Strip, labels: Sequence[str]) -> Html:
-    names, marks = [], []
+    names, marks = [], []  # of which later ones lie upon earlier ones: the grid comes first
+    times = ticks_of(strip, _TICKS)
+    height = len(strip.channels) * (_WAVE + len(labels) * _LANE + _BETWEEN) - _BETWEEN
+    for tick in times:
+        place = f"{_share(strip, tick):.3f}%"
+        marks.append(f'<line class="grid" x1="{place}" x2="{place}" y1="0" y2="{height}"/>')
     top = 0
     for channel in strip.channels:
         if channel.name:
@@ -89,25 +99,19 @@ def _strip(strip: Strip, labels: Sequence[str]) -> Html:
         lanes = top + _WAVE
         for lane, label in enumerate(labels):
             base = lanes + (lane + 1) * _LANE
-            names.append(f'<text x="100%" y="{base - 6}" text-anchor="end">{_safe(label)}</text>')
+            names.append(f'<text x="100%" y="{base - 6}" text-anchor="end">{escaped(label)}</text>')
             marks.append(f'<line class="lane" x1="0" x2="100%" y1="{base}" y2="{base}"/>')
         marks.append(_wave(strip, channel, top))
         marks += [_utterance(strip, segment, labels, top) for segment in channel.segments]
         top = lanes + len(labels) * _LANE + _BETWEEN
-    bottom = top - _BETWEEN
-    step = tick_step(strip.end - strip.start, _TICKS)
-    tick = math.ceil(strip.start / step - 1e-6) * step
-    while tick <= strip.end + 1e-6:
-        place = _share(strip, tick)
-        anchor = "start" if place < 2 else "end" if place > 98 else "middle"
-        marks.append(f'<line class="grid" x1="{place:.3f}%" x2="{place:.3f}%" y1="0" y2="{bottom}"/>')
+    for tick in times:
+        share = _share(strip, tick)
+        anchor = "start" if share < 2 else "end" if share > 98 else "middle"
         marks.append(
-            f'<text class="tick" x="{place:.3f}%" y="{bottom + 14}" text-anchor="{anchor}">{clock(tick)}</text>'
+            f'<text class="tick" x="{share:.3f}%" y="{height + 14}" text-anchor="{anchor}">{clock(tick)}</text>'
         )
-        tick += step
-    height = bottom + _AXIS
     told = f"Emotions from {clock(strip.start)} to {clock(strip.end)}; the table below has them in words."
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height + _AXIS}"'
     return Html(
         f'<div class="strip">{svg} aria-hidden="true">{"".join(names)}</svg>'
         f'{svg} role="img" aria-label="{told}">{"".join(marks)}</svg></div>'
@@ -135,16 +139,17 @@ def _utterance(strip: Strip, segment: Segment, labels: Sequence[str], top: int) 
     times = f"{clock(segment.start, tenths=True)} to {clock(segment.end, tenths=True)}"
     told = f"{times}: {segment.label} {segment.scores[segment.label]:.0%} ({others}){words}"
     place = f'x="{start:.3f}%" width="{width:.3f}%"'
+    best = "best wide" if width >= 100 * NARROW else "best"
     bars = []
     for lane, label in enumerate(labels):
         height = max(0.5, (_LANE - 3) * segment.scores[label])
         box = f'{place} y="{top + _WAVE + (lane + 1) * _LANE - height:.1f}" height="{height:.1f}"'
         if label == segment.label:
-            bars.append(f'<rect class="best" {box} fill="url(#m3ser-{lane})"/>')
+            bars.append(f'<rect class="{best}" {box} fill="url(#m3ser-{lane})"/>')
         else:
             bars.append(f'<rect class="rest" {box}/>')
     hit = f'<rect class="hit" {place} y="{top}" height="{_WAVE + len(labels) * _LANE}"/>'
-    return f'<g class="u"><title>{_safe(told)}</title>{hit}{"".join(bars)}</g>'
+    return f'<g class="u"><title>{escaped(told)}</title>{hit}{"".join(bars)}</g>'
 
 
 _LINES = {
@@ -177,7 +182,3 @@ def _patterns(labels: Sequence[str]) -> str:
 def _share(strip: Strip, seconds: float) -> float:
     """Where a time is in the strip, in per cent of its width."""
     return 100 * (seconds - strip.start) / (strip.end - strip.start)
-
-
-def _safe(text: str) -> str:
-    return escape("".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text))

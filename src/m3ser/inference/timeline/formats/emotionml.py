@@ -27,8 +27,6 @@ def emotionml(segments: Iterable[Segment], about: About) -> Iterator[str]:
     which ``time-ref-uri`` names: ``offset-to-start`` and ``duration``. (``start`` and ``end`` would be times since
     1970, which a recording does not tell.) A ``reference`` names the stretch as a media fragment, too
     ("call.wav#t=1.200,3.400"). The words are the emotion's text, and a channel is told in ``info``.
-
-    The W3C's XML Schema was not at hand: documents are checked against the Recommendation's rules by tests of our own.
     """
     model = quoteattr(_clean(about.model))
     yield (
@@ -65,7 +63,7 @@ def _emotion(number: int, segment: Segment, about: About) -> str:
 
 
 def _uri(file: str) -> str:
-    """A reference to the file: absolute where its name is, else relative to where the document lies."""
+    """A reference to the file: absolute where its name is, else relative, as for a document beside the recording."""
     path = PurePath(file)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="replace")
 
