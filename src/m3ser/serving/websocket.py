@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, WebSocket
 
 from m3ser.serving.keys import ApiKeys
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.conversation import Conversation
 from m3ser.serving.streaming.streams import Streams
 
@@ -54,15 +54,15 @@ def _admit(keys: ApiKeys, headers: Mapping[str, str], key: str | None) -> None:
     """Let a stream in by its headers, as a request, or by the key in its first message.
 
     Raises:
-        ServiceProblem: 401, neither opens the service.
+        ProblemError: 401, neither opens the service.
     """
     if key is not None and keys.admits(key):
         return
     try:
         keys.check(headers)
-    except ServiceProblem as refused:
+    except ProblemError as refused:
         what = "This service asks for an API key" if key is None else "The API key is not one of this service's"
-        raise ServiceProblem(
+        raise ProblemError(
             401,
             refused.problem.cause,
             f"{what}; expected 'Authorization: Bearer KEY', 'X-API-Key: KEY', or api_key in the start message.",

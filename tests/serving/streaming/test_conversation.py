@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from m3ser.errors import UsageError
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.conversation import Conversation
 from m3ser.serving.streaming.limits import StreamLimits
 from m3ser.serving.streaming.metrics import StreamMetrics
@@ -339,7 +339,7 @@ def test_a_key_is_asked_for_before_anything_else(hold: Any) -> None:
     def prepare(house: House) -> None:
         def admit(key: str | None) -> None:
             if key != "right":
-                raise ServiceProblem(401, "unauthorized", "The API key is not one of this service's.")
+                raise ProblemError(401, "unauthorized", "The API key is not one of this service's.")
 
         house.admit = admit
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from m3ser.schema import Segment
-from m3ser.serving.problems import INTERNAL, Problem, ServiceProblem
+from m3ser.serving.problems import INTERNAL, Problem, ProblemError
 from m3ser.serving.streaming.messages import (
     FINISH,
     Gap,
@@ -21,7 +21,7 @@ from m3ser.serving.streaming.messages import (
 
 
 def refusal(text: str, *, first: bool = True) -> str:
-    with pytest.raises(ServiceProblem) as caught:
+    with pytest.raises(ProblemError) as caught:
         (parse_start if first else parse)(text)
     assert (caught.value.problem.status, caught.value.problem.cause) == (400, "bad-message")
     sentence = str(caught.value)

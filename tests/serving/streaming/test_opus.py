@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from m3ser.audio import SAMPLE_RATE, load_waveform
 from m3ser.audio.resampling import resample
 from m3ser.errors import AudioReadError, M3serError
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.opus import OpusDecoder
 
 pytest.importorskip("av", reason="needs PyAV, the 'media' extra")
@@ -121,7 +121,7 @@ def test_a_hang_is_ended(tmp_path: Path, reads: bool) -> None:
     note = tmp_path / "pid"
     text = f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\n"
     hanging = program(tmp_path, text + ("while os.read(0, 9999): pass\n" if reads else "") + "time.sleep(600)\n")
-    with pytest.raises(ServiceProblem, match="made its decoder hang") as caught:
+    with pytest.raises(ProblemError, match="made its decoder hang") as caught:
         decode(b"OggS" + bytes(1_000_000), 100_000, program=hanging, hang_seconds=1.5)
     assert caught.value.problem.status == 504
     with pytest.raises(ProcessLookupError):

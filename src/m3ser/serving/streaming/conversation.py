@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from starlette.websockets import WebSocket
 
 from m3ser.errors import M3serError
-from m3ser.serving.problems import ServiceProblem, problem_of
+from m3ser.serving.problems import ProblemError, problem_of
 from m3ser.serving.streaming.backlog import Backlog, End, Sound
 from m3ser.serving.streaming.messages import (
     DONE,
@@ -51,7 +51,7 @@ class Conversation:
     Args:
         socket: not accepted yet.
         streams: what all streams share.
-        admit: is given the key of the start message, raises ServiceProblem (401) where that does not open the service.
+        admit: is given the key of the start message, raises ProblemError (401) where that does not open the service.
         name: by which the log knows it, and the client is told it.
 
     Attributes:
@@ -92,11 +92,11 @@ class Conversation:
     async def _start(self) -> Start:
         message = await self._receive(self._limits.start_seconds)
         if message is None:
-            raise ServiceProblem(
+            raise ProblemError(
                 408, "idle", f"Nothing came for {self._limits.start_seconds:g} s; expected a start message first."
             )
         if isinstance(message, bytes):
-            raise ServiceProblem(400, "bad-message", "Sound came first; expected a start message before it.")
+            raise ProblemError(400, "bad-message", "Sound came first; expected a start message before it.")
         start = parse_start(message)
         self._admit(start.api_key)
         if start.encoding == "opus":
@@ -168,13 +168,13 @@ class Conversation:
         while True:
             message = await self._receive(min(self._limits.idle_seconds, over - time.monotonic()))
             if time.monotonic() >= over:
-                raise ServiceProblem(
+                raise ProblemError(
                     408,
                     "open-too-long",
                     f"The stream was open for {self._limits.max_seconds:g} s, as long as it may.",
                 )
             if message is None:
-                raise ServiceProblem(
+                raise ProblemError(
                     408, "idle", f"Nothing came for {self._limits.idle_seconds:g} s; expected sound, a gap or finish."
                 )
             if isinstance(message, bytes):
@@ -187,7 +187,7 @@ class Conversation:
             if isinstance(said, Finish):
                 return
             if decoder is not None:
-                raise ServiceProblem(
+                raise ProblemError(
                     400, "bad-message", "A gap came within an Opus file; expected another stream with an offset."
                 )
             await backlog.put(said)
@@ -197,7 +197,7 @@ class Conversation:
 
         Raises:
             _GoneError: the client has left.
-            ServiceProblem: the message is too large, or the service stops.
+            ProblemError: the message is too large, or the service stops.
         """
         receiving = asyncio.ensure_future(self._socket.receive())
         try:
@@ -220,7 +220,7 @@ class Conversation:
         if data is None:
             data, most = message["bytes"], self._limits.message_bytes
         if len(data) > most:
-            raise ServiceProblem(413, "message-too-large", f"A message has {len(data)} bytes; expected at most {most}.")
+            raise ProblemError(413, "message-too-large", f"A message has {len(data)} bytes; expected at most {most}.")
         return data
 
     # Answering
@@ -234,7 +234,7 @@ class Conversation:
             if isinstance(item, Sound):
                 late = now - item.came
                 if late > self._limits.lag_seconds:
-                    raise ServiceProblem(
+                    raise ProblemError(
                         503,
                         "overloaded",
                         f"The service is too busy for this stream: sound has waited for {late:.0f} s, and at most "

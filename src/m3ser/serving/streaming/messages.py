@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from m3ser.errors import UsageError
 from m3ser.schema import Segment
-from m3ser.serving.problems import Problem, ServiceProblem
+from m3ser.serving.problems import Problem, ProblemError
 from m3ser.text.language_codes import language_code
 
 __all__ = [
@@ -90,7 +90,7 @@ def parse_start(text: str) -> Start:
     """The first message of a stream.
 
     Raises:
-        ServiceProblem: 400, it is not a ``start`` as it should be.
+        ProblemError: 400, it is not a ``start`` as it should be.
     """
     said = _object(text)
     if said.get("type") != "start":
@@ -134,7 +134,7 @@ def parse(text: str) -> Said:
     """A text message behind the first one.
 
     Raises:
-        ServiceProblem: 400, it is neither a ``gap`` nor ``finish``.
+        ProblemError: 400, it is neither a ``gap`` nor ``finish``.
     """
     said = _object(text)
     kind = said.get("type")
@@ -227,4 +227,4 @@ def _shown(value: Any) -> str:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    raise ServiceProblem(400, "bad-message", sentence)
+    raise ProblemError(400, "bad-message", sentence)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.errors import AudioReadError, M3serError, MissingExtraError
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming import opus_worker
 
 __all__ = ["OpusDecoder"]
@@ -75,7 +75,7 @@ class OpusDecoder:
 
         Raises:
             AudioReadError: it is neither Ogg nor WebM, or damaged.
-            ServiceProblem: 504, the process hangs.
+            ProblemError: 504, the process hangs.
             M3serError: what `take` raised.
         """
         if self._process is None:
@@ -104,7 +104,7 @@ class OpusDecoder:
         """Decode what remains.
 
         Raises:
-            AudioReadError, ServiceProblem, M3serError: as :meth:`feed`.
+            AudioReadError, ProblemError, M3serError: as :meth:`feed`.
         """
         if self._process is None:
             if self._head:
@@ -155,14 +155,14 @@ class OpusDecoder:
         """Wait for `future`, or until the pump has ended.
 
         Raises:
-            ServiceProblem: 504, neither happened, and the process has given nothing for too long.
+            ProblemError: 504, neither happened, and the process has given nothing for too long.
         """
         assert self._pump is not None
         began = time.monotonic()
         while not (future.done() or self._pump.done()):
             await asyncio.wait({future, self._pump}, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
             if self._since is not None and time.monotonic() - max(self._since, began) > self._hang_seconds:
-                raise ServiceProblem(504, "decoder-hung", "The Opus stream made its decoder hang; it was ended.")
+                raise ProblemError(504, "decoder-hung", "The Opus stream made its decoder hang; it was ended.")
 
     async def _move(self, process: asyncio.subprocess.Process) -> None:
         """Bring samples from the process to who takes them, until it ends."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from m3ser.errors import AudioTooLongError
 from m3ser.inference import TRANSCRIBE, Recogniser
 from m3ser.schema import Segment
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.messages import Start, segment_message
 
 __all__ = ["OPUS_RATE", "Session", "pcm_samples"]
@@ -100,11 +100,11 @@ def pcm_samples(data: bytes, channels: int) -> NDArray[np.int16]:
         (samples, channels), a view of `data`.
 
     Raises:
-        ServiceProblem: 400, the message ends within a sample.
+        ProblemError: 400, the message ends within a sample.
     """
     size = _BYTES_A_SAMPLE * channels
     if len(data) % size:
-        raise ServiceProblem(
+        raise ProblemError(
             400,
             "bad-message",
             f"A message of sound has {len(data)} bytes; expected a multiple of {size} "

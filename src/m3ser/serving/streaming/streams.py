@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from m3ser.inference import Recogniser
-from m3ser.serving.problems import ServiceProblem
+from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.limits import StreamLimits
 from m3ser.serving.streaming.metrics import StreamMetrics
 
@@ -19,9 +19,9 @@ __all__ = ["Streams", "stopping"]
 _Result = TypeVar("_Result")
 
 
-def stopping() -> ServiceProblem:
+def stopping() -> ProblemError:
     """Why a stream ends with the service."""
-    return ServiceProblem(
+    return ProblemError(
         503, "stopping", "The service is stopping; begin another stream, with an offset to go on with its times."
     )
 
@@ -56,12 +56,12 @@ class Streams:
         """A place among the open streams.
 
         Raises:
-            ServiceProblem: 503, all are taken, or the service stops.
+            ProblemError: 503, all are taken, or the service stops.
         """
         if self.stopping.is_set():
             raise stopping()
         if not self._places:
-            raise ServiceProblem(
+            raise ProblemError(
                 503,
                 "too-many-streams",
                 f"All {self.limits.streams} streams of this service are taken; try again later.",
