@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,12 @@ def test_ten_gigabytes_are_refused_by_their_head(live: Server) -> None:
 def test_chunks_are_counted(live: Server) -> None:
     with connect(live) as connection:
         connection.sendall(head("transfer-encoding: chunked"))
-        with pytest.raises(OSError, match=""):  # in the middle of ten times what is allowed, the connection is closed
-            for _ in range(200):
+        sent = 0
+        with suppress(OSError):  # the connection is closed in the middle of them
+            while sent < 1_000:
                 connection.sendall(b"%x\r\n" % 100_000 + bytes(100_000) + b"\r\n")
-            connection.recv(1)
-            raise OSError
+                sent += 1
+    assert sent < 1_000
     assert httpx.get(live.address + "/livez").status_code == 200
 
 
@@ -147,8 +149,8 @@ def test_a_stop_takes_no_longer_than_it_may(gated: Any, running: Any) -> None:
         until(lambda: server.service._taken_on == 1)
         server.should_exit = True
         threading.Timer(3.0, gated.gate.set).start()  # the model cannot be interrupted, the client can
-        with pytest.raises(httpx.TransportError):
-            accepted.result(30)
+        response = accepted.result(30)
+        assert (response.status_code, response.json()["type"]) == (503, "urn:m3ser:problem:stopping")
 
 
 def test_nothing_is_crossed_between_clients(live: Server, recogniser: Recogniser, demo_clips: Path) -> None:
