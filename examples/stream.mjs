@@ -12,7 +12,7 @@ export function stream(url, start, onSegment) {
       if (message.type === "ready") ready();
       else if (message.type === "segment") onSegment(message);
       else if (message.type === "done") resolve(message);
-      else reject(new Error(message.problem.detail));
+      else if (message.type === "problem") reject(new Error(message.problem.detail));
     };
     socket.onclose = ({ code, reason }) => reject(new Error(reason || `closed with ${code}`));
     socket.onerror = () => reject(new Error(`${url} cannot be reached`));
@@ -25,6 +25,9 @@ if (globalThis.process?.argv[2]) {
   const wav = (await import("node:fs")).readFileSync(process.argv[2]);
   const url = process.argv[3] ?? "ws://127.0.0.1:8080/v1/stream";
   const live = stream(url, { sample_rate: wav.readUInt32LE(24) }, (s) => console.log(s.final, s.start, s.end, s.label));
-  live.begun.then(() => (live.send(wav.subarray(44)), live.finish()));
+  live.begun.then(() => {
+    for (let i = 44; i < wav.length; i += 32000) live.send(wav.subarray(i, i + 32000));
+    live.finish();
+  });
   await live.done.then(console.log, (error) => (console.error(error.message), (process.exitCode = 1)));
 }

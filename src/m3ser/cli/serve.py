@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from m3ser.cli.terminal import complain
-from m3ser.errors import needing
+from m3ser.errors import UsageError, needing
 
 __all__ = ["serve"]
 
@@ -82,12 +82,14 @@ def serve(
     machine alone unless --host says otherwise. Requests are logged on stderr, one JSON object a line, without what was
     said. Ctrl-C or SIGTERM stops it: what was accepted is answered first.
     """
+    if transcriber is not None and no_transcriber:
+        raise UsageError("--transcriber names one and --no-transcriber says to use none; give one of them.")
     with needing("serve", "m3ser serve"):
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.serving.keys import read_api_keys
     from m3ser.serving.settings import ServiceSettings
 
-    chosen = {} if workers is None else {"workers": workers}
+    chosen: dict[str, Any] = {} if workers is None else {"workers": workers}
     settings = ServiceSettings(
         model=model,
         host=host,

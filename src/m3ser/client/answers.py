@@ -17,6 +17,7 @@ __all__ = ["ServedModel", "error_of", "json_of", "models_of", "prediction_of", "
 _KINDS: Mapping[str, type[M3serError]] = MappingProxyType(
     {
         "bad-request": errors.UsageError,
+        "bad-message": errors.UsageError,
         "audio-too-long": errors.AudioTooLongError,
         "audio-unreadable": errors.AudioReadError,
         "audio-too-short": errors.AudioTooShortError,

@@ -201,6 +201,7 @@ class AsyncStream:
         Raises:
             M3serError: what the service says, or what `chunks` raised (any exception).
         """
+        failed: list[BaseException] = []
 
         async def send_all() -> None:
             try:
@@ -211,7 +212,8 @@ class AsyncStream:
                     for chunk in chunks:
                         await self.send(chunk)
                 await self.finish()
-            except BaseException:
+            except BaseException as error:
+                failed.append(error)
                 await self._connection.close()
                 raise
 
@@ -220,8 +222,8 @@ class AsyncStream:
             async for segment in self:
                 yield segment
         except M3serError:
-            if sending.done():
-                sending.result()  # raises what `chunks` raised, which is why the connection was closed
+            if failed:
+                raise failed[0] from None
             raise
         finally:
             sending.cancel()

@@ -23,18 +23,18 @@ from m3ser.serving.streaming.limits import StreamLimits
 
 pytest.importorskip("websockets", reason="needs websockets, the 'client' extra")
 
-from websockets.exceptions import ConnectionClosed  # noqa: E402
-from websockets.sync.client import connect  # noqa: E402
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 KEY = "a-key-for-the-tests"
 
 
 @contextmanager
-def serving(recogniser: Any, **settings: Any) -> Iterator[Server]:
+def serving(recogniser: Any, **options: Any) -> Iterator[Server]:
     """A service on a free port of this machine, in a thread of its own."""
-    server = Server(ServiceSettings(port=0, transcriber=None, workers=1, **settings), recogniser)
     started = threading.Event()
-    server._announce = lambda url: started.set()
+    settings = ServiceSettings(port=0, transcriber=None, workers=1, **options)
+    server = Server(settings, recogniser, announce=lambda url: started.set())
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()
     try:
