@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.websockets import WebSocketDisconnect
 
 from m3ser.errors import UsageError
 from m3ser.serving.problems import ProblemError
@@ -28,6 +29,7 @@ class Socket:
         self.closed: tuple[int, str | None] | None = None
         self.told_something = asyncio.Condition()
         self.listens = True
+        self.broken = False
 
     async def accept(self) -> None:
         pass
@@ -36,6 +38,8 @@ class Socket:
         return await self.inbox.get()
 
     async def send_text(self, data: str) -> None:
+        if self.broken:
+            raise WebSocketDisconnect(1006)
         if not self.listens:
             await asyncio.Event().wait()
         async with self.told_something:
@@ -265,6 +269,48 @@ def test_a_client_that_does_not_listen_is_given_up(hold: Any, spoken: Any) -> No
 
     _, house = hold(client, send_seconds=0.05)
     assert house.how == ["gone"]
+
+
+def test_an_answer_that_finds_the_connection_broken(hold: Any, spoken: Any, caplog: Any) -> None:
+    async def client(socket: Socket) -> None:
+        await socket.say(type="start")
+        await socket.hears("ready")
+        socket.broken = True
+        await socket.sound(spoken(1, 2, 3))
+
+    _, house = hold(client)
+    assert house.how == ["gone"]
+    assert "failed" not in caplog.text
+
+
+def test_messages_without_sound_are_bounded_as_well(hold: Any, spoken: Any, echo: Any) -> None:
+    working, go_on = threading.Event(), threading.Event()
+    said = 0
+
+    def before() -> None:
+        working.set()
+        go_on.wait(20)
+
+    echo.before = before
+
+    async def client(socket: Socket) -> None:
+        nonlocal said
+        await socket.say(type="start", provisional_seconds=None)
+        await socket.sound(spoken(1, 2, 2))
+        while not working.is_set():
+            await asyncio.sleep(0.01)
+        while said < 2000:
+            try:
+                await asyncio.wait_for(socket.say(type="gap", seconds=0), 1.0)
+            except asyncio.TimeoutError:
+                break
+            said += 1
+        go_on.set()
+        await socket.say(type="finish")
+
+    _, house = hold(client)
+    assert 1000 <= said < 1010
+    assert house.how == ["done"]
 
 
 def test_a_client_that_is_too_fast_waits(hold: Any, spoken: Any, echo: Any) -> None:

@@ -19,6 +19,8 @@ __all__ = ["Backlog", "End", "Item", "Sound"]
 # What is answered at a time, at most: long enough to be worth a thread's while, short enough that other streams get
 # their turn.
 _PIECE_SECONDS = 1.0
+# Gaps have no samples, and messages of one sample each would take more memory for themselves than for their sound.
+_MOST_ITEMS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,21 +57,19 @@ class Backlog:
         self._ended = False
         self._changed = asyncio.Condition()
 
-    @property
-    def seconds(self) -> float:
-        """Of sound in it."""
-        return self._samples / self._rate
-
     async def put(self, item: Sound | Gap) -> None:
         """Add one item, once there is room. Behind an end it is dropped."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._samples < self._most or self._ended)
+            await self._changed.wait_for(lambda: self._has_room() or self._ended)
             if self._ended:
                 return
             self._items.append(item)
             if isinstance(item, Sound):
                 self._samples += len(item.samples)
             self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return self._samples < self._most and len(self._items) < _MOST_ITEMS
 
     async def end(self, problem: M3serError | None = None) -> None:
         """There is no more to come; only the first end counts."""
@@ -87,6 +87,7 @@ class Backlog:
             if not isinstance(first, Sound):
                 if isinstance(first, Gap):
                     self._items.popleft()
+                    self._changed.notify_all()
                 return first
             pieces: list[NDArray[Any]] = []
             count = 0

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from m3ser.errors import M3serError
 from m3ser.serving.problems import ProblemError, problem_of
@@ -39,6 +39,9 @@ from m3ser.serving.streaming.streams import Streams, stopping
 __all__ = ["Conversation"]
 
 _log = logging.getLogger("m3ser.serving")
+
+# What sending ends with where nobody listens: too long, a broken connection, or one that was closed before.
+_UNHEARD = (asyncio.TimeoutError, OSError, WebSocketDisconnect, RuntimeError)
 
 
 class _GoneError(Exception):
@@ -271,7 +274,7 @@ class Conversation:
             await asyncio.wait_for(
                 self._socket.send_text(json.dumps(message, ensure_ascii=False)), self._limits.send_seconds
             )
-        except (asyncio.TimeoutError, OSError, RuntimeError) as error:
+        except _UNHEARD as error:
             raise _GoneError from error  # it does not read, or its connection is closed
 
     async def _end(self, error: Exception) -> None:
@@ -286,5 +289,5 @@ class Conversation:
     async def _close(self, code: int, reason: str) -> None:
         try:
             await asyncio.wait_for(self._socket.close(code, reason), self._limits.send_seconds)
-        except (asyncio.TimeoutError, OSError, RuntimeError) as error:
+        except _UNHEARD as error:
             raise _GoneError from error
