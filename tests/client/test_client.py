@@ -70,8 +70,8 @@ def test_a_timeline(client: Client, recogniser: Any, recording: Any, tmp_path: P
 def test_a_batch_in_order_and_with_what_failed(
     client: Client, recogniser: Any, demo_clips: Path, demo_rows: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    paths = [demo_clips / row["audio"] for row in demo_rows]
-    texts = [row["text"] for row in demo_rows]
+    paths = [demo_clips / row["audio"] for row in demo_rows[:9]]  # more than one request takes
+    texts = [row["text"] for row in demo_rows[:9]]
     for found, path, text in zip(client.predict_batch(paths, texts=texts), paths, texts, strict=True):
         same(found, recogniser.predict(path, text=text))
     missing, broken = tmp_path / "missing.wav", tmp_path / "broken.wav"

@@ -50,13 +50,14 @@ def decode(data: bytes, size: int, **options: Any) -> NDArray[np.float32]:
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("size", [700, 10**9])
+@pytest.mark.parametrize("size", [700, pytest.param(10**9, marks=pytest.mark.slow)])
 def test_samples_are_those_of_the_file(webm: bytes, size: int) -> None:
     samples = decode(webm, size)
     assert samples.shape[1] == 1
     np.testing.assert_array_equal(resample(samples[:, 0], 48_000), load_waveform(webm))
 
 
+@pytest.mark.slow
 def test_ogg_is_read_as_well(ogg: bytes, speech: Any) -> None:
     heard = resample(decode(ogg, 3000)[:, 0], 48_000)
     assert abs(len(heard) - len(speech)) < 1000
@@ -64,6 +65,7 @@ def test_ogg_is_read_as_well(ogg: bytes, speech: Any) -> None:
     assert max(likeness) > 0.97
 
 
+@pytest.mark.slow
 def test_both_channels_come_through(to_opus: Any, speech: Any) -> None:
     assert decode(to_opus(speech, "webm", layout="stereo"), 5000).shape[1] == 2
 
@@ -115,7 +117,7 @@ def test_a_crash_is_a_sentence(tmp_path: Path) -> None:
         decode(b"OggS" + bytes(500), 100, program=crashing)
 
 
-@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("reads", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_hang_is_ended(tmp_path: Path, reads: bool) -> None:
     """Whether it still takes what comes or not; the process is gone afterwards."""
     note = tmp_path / "pid"
@@ -128,6 +130,7 @@ def test_a_hang_is_ended(tmp_path: Path, reads: bool) -> None:
         os.kill(int(note.read_text()), 0)
 
 
+@pytest.mark.slow
 def test_a_slow_taker_slows_the_decoder(ogg: bytes) -> None:
     """Nothing is decoded ahead but what the pipes hold."""
 
@@ -156,6 +159,7 @@ def test_a_slow_taker_slows_the_decoder(ogg: bytes) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_what_the_taker_raises_comes_out(webm: bytes) -> None:
     async def refuse(samples: NDArray[np.float32]) -> None:
         raise M3serError("Enough.")
