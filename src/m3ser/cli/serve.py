@@ -61,6 +61,9 @@ def serve(
             "--time-limit", metavar="SECONDS", min=0.1, help="From a request's last byte to its answer, or 504."
         ),
     ] = 60.0,
+    body_limit: Annotated[
+        float, typer.Option("--body-limit", metavar="SECONDS", min=0.1, help="In which a request's body has to arrive.")
+    ] = 30.0,
     stop_limit: Annotated[
         float,
         typer.Option("--stop-limit", metavar="SECONDS", min=1.0, help="For what was accepted, when it is stopped."),
@@ -102,6 +105,7 @@ def serve(
         queue_size=queue_size,
         max_wait=max_wait,
         request_seconds=time_limit,
+        body_seconds=body_limit,
         stop_seconds=stop_limit,
         **chosen,
     )
