@@ -22,6 +22,7 @@ from m3ser.serving.service import Service
 from m3ser.serving.settings import ServiceSettings
 from m3ser.serving.streaming.metrics import StreamMetrics
 from m3ser.serving.streaming.streams import Streams
+from m3ser.serving.transcribers import transcriber_for
 from m3ser.serving.websocket import stream_router
 
 __all__ = ["create_app", "load_recogniser"]
@@ -34,7 +35,10 @@ def load_recogniser(settings: ServiceSettings) -> Recogniser:
         M3serError: as :func:`m3ser.inference.load`.
     """
     return inference.load(
-        settings.model, transcriber=settings.transcriber, threads=1, max_seconds=settings.max_duration
+        settings.model,
+        transcriber=transcriber_for(settings.transcriber, settings.lanes),
+        threads=1,
+        max_seconds=settings.max_duration,
     )
 
 

@@ -82,7 +82,7 @@ class Conversation:
             self.how = "done"
             await self._close(DONE, "")
         except _GoneError:
-            self.how = "gone"
+            pass  # before it was done, or when there was nothing more to say
         except M3serError as error:
             await self._end(error)
         except Exception as error:  # noqa: BLE001 - a bug: the client is told so, and whoever runs the service what
