@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import gradio as gr
 
-from m3ser.page import Html
-from m3ser.serving.page.answer import Answer, fault
+from m3ser.errors import UsageError
+from m3ser.serving.page.answer import fault
 from m3ser.serving.page.asking import LONG_SECONDS, Question, Shape, answers
 from m3ser.serving.page.examples import examples
 from m3ser.serving.page.live import MOST_SECONDS, MOST_SESSIONS, LiveSessions
 from m3ser.serving.page.service import PageService
-from m3ser.serving.page.texts import ABOUT, EXAMPLES, INTRO, LIVE, sentence_for
+from m3ser.serving.page.texts import ABOUT, INTRO, about_words, sentence_for
 from m3ser.serving.page.uploads import Uploads
 
 __all__ = ["Handlers", "build"]
@@ -25,6 +25,7 @@ _log = logging.getLogger("m3ser.serving")
 _AT_ONCE = 2  # questions that are answered at a time: the others see their place in the queue
 _QUEUE = 32
 _SHAPES: list[tuple[str, Shape]] = [("Automatic", "auto"), ("One emotion", "whole"), ("Over time", "time")]
+_NOTHING_YET = '<p class="m3-small">The answer will be here.</p>'
 _GONE = "The recording is no longer here: recordings are deleted after 15 minutes; record or choose it again."
 
 
@@ -47,7 +48,7 @@ class Handlers:
             for answer in answers(self._service, self._question(path, text, voice_alone=voice_alone, shape=shape)):
                 yield answer.said, answer.shown
         except Exception as error:  # noqa: BLE001 - shown as a sentence, and logged where it is a bug
-            yield _both(fault(sentence_for(error, _log)))
+            yield fault(sentence_for(error, _log)).said, ""
 
     def hear(self, path: str | None, voice_alone: bool, request: gr.Request) -> Any:
         """A chunk from the microphone: what was heard up to now."""
@@ -81,3 +82,95 @@ class Handlers:
             voice_alone=bool(voice_alone),
             shape=cast(Shape, shape if shape in dict(_SHAPES).values() else "auto"),
         )
+
+
+def build(service: PageService, uploads: Uploads) -> gr.Blocks:
+    """The page, for Gradio to mount.
+
+    Args:
+        service: what answers.
+        uploads: where recordings are.
+    """
+    handlers = Handlers(service, uploads)
+    with gr.Blocks(analytics_enabled=False, title="m3ser: emotion in speech") as blocks:
+        gr.HTML(INTRO, elem_id="m3-intro")
+        with gr.Tabs():
+            with gr.Tab("A recording"):
+                _recording(handlers, service)
+            with gr.Tab("Live"):
+                _live(handlers)
+        gr.HTML(ABOUT, elem_id="m3-about")
+    blocks.queue(max_size=_QUEUE, default_concurrency_limit=_AT_ONCE, api_open=False)
+    return blocks
+
+
+def _recording(handlers: Handlers, service: PageService) -> None:
+    with gr.Row():
+        with gr.Column(elem_id="m3-ask"):
+            recording = gr.Audio(
+                label="Your recording", type="filepath", editable=False, buttons=[], elem_id="m3-recording"
+            )
+            text = gr.Textbox(
+                label="What is said (optional)", info=about_words(transcribes=service.transcribes), lines=1, max_lines=4
+            )
+            alone = gr.Checkbox(label="Voice alone: leave the words out")
+            shape = gr.Radio(
+                _SHAPES,
+                value="auto",
+                label="Answer",
+                info=f"Automatic: over time where the recording is longer than {LONG_SECONDS:.0f} seconds.",
+            )
+            button = gr.Button("Recognise the emotion", variant="primary", elem_id="m3-button")
+        with gr.Column(elem_id="m3-answer"):
+            said = gr.HTML(_NOTHING_YET, elem_id="m3-said")
+            shown = gr.HTML(elem_id="m3-shown")
+    clips = examples()
+    picked = gr.Dataset(
+        components=[gr.Textbox(visible=False, render=False)],
+        samples=[[clip.label] for clip in clips],
+        type="index",
+        samples_per_page=len(clips),
+        label="No microphone at hand? Try actors' voices",
+        elem_id="m3-examples",
+    )
+    picked.click(
+        lambda index: str(clips[index].path), picked, recording, queue=False, api_visibility="private"
+    )
+    question = [recording, text, alone, shape]
+    quietly = {"show_progress": "hidden", "api_visibility": "private"}
+    recording.change(None, None, [said, shown], js=f"() => [{_NOTHING_YET!r}, '']", api_visibility="private")
+    gr.on([button.click, text.submit], handlers.ask, question, [said, shown], concurrency_id="ask", **quietly)
+
+
+def _live(handlers: Handlers) -> None:
+    gr.HTML(
+        f"<p>Speak, and see how each sentence sounds. Nothing is recorded. It ends after {MOST_SECONDS / 60:.0f} minutes.</p>"
+    )
+    microphone = gr.Audio(
+        label="Your microphone",
+        sources=["microphone"],
+        streaming=True,
+        type="filepath",
+        editable=False,
+        buttons=[],
+        elem_id="m3-microphone",
+    )
+    alone = gr.Checkbox(label="Voice alone: leave the words out")
+    heard = gr.HTML(elem_id="m3-heard")
+    microphone.stream(
+        handlers.hear,
+        [microphone, alone],
+        heard,
+        stream_every=0.5,
+        time_limit=MOST_SECONDS + 30,
+        concurrency_limit=2 * MOST_SESSIONS,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    microphone.stop_recording(
+        handlers.stop, None, heard, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+    )
+
+
+def _visitor(request: gr.Request) -> str:
+    return str(request.session_hash)

@@ -27,6 +27,7 @@ MOST_SECONDS = 600.0
 """The longest live session: what was heard is kept in memory for its downloads."""
 
 _IDLE_SECONDS = 30.0  # a browser that was closed says nothing
+_LATE_SECONDS = 1.0  # in which a chunk may come that was sent before the end
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _RATES = range(8_000, 192_001)
 
@@ -93,10 +94,11 @@ class LiveSessions:
         self._service = service
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
+        self._ended: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def push(self, visitor: str, chunk: bytes, *, voice_alone: bool) -> Html:
-        """Hear the next chunk, and tell what was heard up to now.
+    def push(self, visitor: str, chunk: bytes, *, voice_alone: bool) -> Html | None:
+        """Hear the next chunk, and tell what was heard up to now; None: it came too late, and was not heard.
 
         Raises:
             AudioError: this is no sound.
@@ -105,6 +107,8 @@ class LiveSessions:
         """
         rate, samples = read_chunk(chunk)
         session = self._session(visitor, rate, voice_alone=voice_alone)
+        if session is None:
+            return None
         with session.lock:
             if session.sample_rate != rate:
                 raise UsageError("The microphone changed while it was heard; stop, and begin again.")
@@ -113,12 +117,13 @@ class LiveSessions:
             session.take(session.stream.push(samples))
             return live_rows(session.heard, session.provisional)
 
-    def finish(self, visitor: str) -> Html:
-        """End a visitor's stream, and give everything that was heard, with downloads. Nothing, where there is none."""
+    def finish(self, visitor: str) -> Html | None:
+        """End a visitor's stream, and give everything that was heard, with downloads; None: there is no such stream."""
         with self._lock:
+            self._ended[visitor] = self._clock()
             session = self._sessions.pop(visitor, None)
         if session is None:
-            return Html("")
+            return None
         with session.lock:
             session.take(session.stream.finish())
         if not session.heard:
@@ -126,13 +131,15 @@ class LiveSessions:
         files = heard_files(session.heard, labels=self._service.labels, model=self._service.model)
         return Html(f"{live_rows(session.heard, None)}{download_links(files, name='live')}")
 
-    def _session(self, visitor: str, rate: int, *, voice_alone: bool) -> _Session:
+    def _session(self, visitor: str, rate: int, *, voice_alone: bool) -> _Session | None:
         now = self._clock()
         with self._lock:
-            for name in [name for name, one in self._sessions.items() if now - one.last > _IDLE_SECONDS]:
-                del self._sessions[name]
+            self._sessions = {name: one for name, one in self._sessions.items() if now - one.last <= _IDLE_SECONDS}
+            self._ended = {name: when for name, when in self._ended.items() if now - when <= _LATE_SECONDS}
             session = self._sessions.get(visitor)
             if session is None:
+                if visitor in self._ended:
+                    return None
                 if len(self._sessions) >= MOST_SESSIONS:
                     raise UsageError(f"{MOST_SESSIONS} others speak to this page already; try again in a minute.")
                 text = None if voice_alone else TRANSCRIBE
