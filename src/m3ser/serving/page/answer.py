@@ -25,11 +25,13 @@ class Answer:
 
     Attributes:
         said: one or two short sentences at the top, which screen readers speak by themselves.
-        shown: everything below.
+        shown: below it.
+        across: below that, over the whole width of the page.
     """
 
     said: Html
     shown: Html = Html("")
+    across: Html = Html("")
 
 
 def answer_to(prediction: Prediction) -> Answer:
@@ -60,13 +62,11 @@ def over_time(timeline: Timeline) -> Answer:
     shown = [
         *([] if timeline.note is None else [page.notice(timeline.note)]),
         page.facts(facts_of(timeline)),
-        timeline_picture(timeline),
-        page.heading("Utterances", level=3),
-        utterance_table(timeline),
         download_links(timeline_files(timeline), name=timeline.file),
         _small(f"{_SOURCES[timeline.text_source]} Model {timeline.model}."),
     ]
-    return Answer(said, Html(f'<div class="m3-timeline">{_joined(shown)}</div>'))
+    across = [timeline_picture(timeline), page.heading("Utterances", level=3), utterance_table(timeline)]
+    return Answer(said, _joined(shown), Html(f'<div class="m3-timeline">{_joined(across)}</div>'))
 
 
 def live_rows(segments: Sequence[Segment], provisional: Segment | None) -> Html:

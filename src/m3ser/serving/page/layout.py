@@ -10,7 +10,7 @@ from typing import Any, cast
 import gradio as gr
 
 from m3ser.errors import UsageError
-from m3ser.serving.page.answer import fault
+from m3ser.serving.page.answer import Answer, fault
 from m3ser.serving.page.asking import LONG_SECONDS, Question, Shape, answers
 from m3ser.serving.page.examples import examples
 from m3ser.serving.page.live import MOST_SECONDS, MOST_SESSIONS, LiveSessions
@@ -42,13 +42,13 @@ class Handlers:
         self._uploads = uploads
         self._live = LiveSessions(service)
 
-    def ask(self, path: str | None, text: str | None, voice_alone: bool, shape: str) -> Iterator[tuple[str, str]]:
-        """The button: how far the work has come, and the answer; each as what is said, and what is shown below."""
+    def ask(self, path: str | None, text: str | None, voice_alone: bool, shape: str) -> Iterator[tuple[str, str, str]]:
+        """The button: how far the work has come, and the answer; each as :class:`Answer` has its parts."""
         try:
             for answer in answers(self._service, self._question(path, text, voice_alone=voice_alone, shape=shape)):
-                yield answer.said, answer.shown
+                yield _parts(answer)
         except Exception as error:  # noqa: BLE001 - shown as a sentence, and logged where it is a bug
-            yield fault(sentence_for(error, _log)).said, ""
+            yield _parts(fault(sentence_for(error, _log)))
 
     def hear(self, path: str | None, voice_alone: bool, request: gr.Request) -> Any:
         """A chunk from the microphone: what was heard up to now."""
@@ -93,13 +93,13 @@ def build(service: PageService, uploads: Uploads) -> gr.Blocks:
     """
     handlers = Handlers(service, uploads)
     with gr.Blocks(analytics_enabled=False, title="m3ser: emotion in speech") as blocks:
-        gr.HTML(INTRO, elem_id="m3-intro")
+        _html(INTRO, "m3-intro")
         with gr.Tabs():
             with gr.Tab("A recording"):
                 _recording(handlers, service)
             with gr.Tab("Live"):
                 _live(handlers)
-        gr.HTML(ABOUT, elem_id="m3-about")
+        _html(ABOUT, "m3-about")
     blocks.queue(max_size=_QUEUE, default_concurrency_limit=_AT_ONCE, api_open=False)
     return blocks
 
@@ -122,29 +122,32 @@ def _recording(handlers: Handlers, service: PageService) -> None:
             )
             button = gr.Button("Recognise the emotion", variant="primary", elem_id="m3-button")
         with gr.Column(elem_id="m3-answer"):
-            said = gr.HTML(_NOTHING_YET, elem_id="m3-said")
-            shown = gr.HTML(elem_id="m3-shown")
+            _html('<h2 class="m3-hidden">Answer</h2>')
+            said = _html(_NOTHING_YET, "m3-said")
+            shown = _html("", "m3-shown")
+    across = _html("", "m3-across")
     clips = examples()
     picked = gr.Dataset(
         components=[gr.Textbox(visible=False, render=False)],
         samples=[[clip.label] for clip in clips],
         type="index",
         samples_per_page=len(clips),
-        label="No microphone at hand? Try actors' voices",
+        label="Or try an actor: the emotion that was asked for, and the speaker",
         elem_id="m3-examples",
     )
     picked.click(
         lambda index: str(clips[index].path), picked, recording, queue=False, api_visibility="private"
     )
-    question = [recording, text, alone, shape]
+    question, answer = [recording, text, alone, shape], [said, shown, across]
     quietly = {"show_progress": "hidden", "api_visibility": "private"}
-    recording.change(None, None, [said, shown], js=f"() => [{_NOTHING_YET!r}, '']", api_visibility="private")
-    gr.on([button.click, text.submit], handlers.ask, question, [said, shown], concurrency_id="ask", **quietly)
+    recording.change(None, None, answer, js=f"() => [{_NOTHING_YET!r}, '', '']", api_visibility="private")
+    gr.on([button.click, text.submit], handlers.ask, question, answer, concurrency_id="ask", **quietly)
 
 
 def _live(handlers: Handlers) -> None:
-    gr.HTML(
-        f"<p>Speak, and see how each sentence sounds. Nothing is recorded. It ends after {MOST_SECONDS / 60:.0f} minutes.</p>"
+    _html(
+        "<p>Speak, and see how each sentence sounds while you go on. Nothing is kept. "
+        f"It ends after {MOST_SECONDS / 60:.0f} minutes.</p>"
     )
     microphone = gr.Audio(
         label="Your microphone",
@@ -156,7 +159,8 @@ def _live(handlers: Handlers) -> None:
         elem_id="m3-microphone",
     )
     alone = gr.Checkbox(label="Voice alone: leave the words out")
-    heard = gr.HTML(elem_id="m3-heard")
+    _html('<h2 class="m3-hidden">What was heard</h2>')
+    heard = _html("", "m3-heard")
     microphone.stream(
         handlers.hear,
         [microphone, alone],
@@ -170,6 +174,14 @@ def _live(handlers: Handlers) -> None:
     microphone.stop_recording(
         handlers.stop, None, heard, show_progress="hidden", concurrency_limit=None, api_visibility="private"
     )
+
+
+def _parts(answer: Answer) -> tuple[str, str, str]:
+    return answer.said, answer.shown, answer.across
+
+
+def _html(value: str, name: str | None = None) -> gr.HTML:
+    return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
 
 
 def _visitor(request: gr.Request) -> str:
