@@ -105,12 +105,13 @@ class Stream:
         """How long the stream has lasted, gaps included."""
         return self._at(self._segmenter.samples)
 
-    def push(self, chunk: ArrayLike) -> list[Segment]:
+    def push(self, chunk: ArrayLike, *, provisional: bool = True) -> list[Segment]:
         """Take the next chunk.
 
         Args:
             chunk: (samples,) or (samples, channels) of any length, none included; floats in [-1, 1], or integers that
                 are divided by their full scale.
+            provisional: False: make no provisional segment now, for want of time; finals are the same.
 
         Returns:
             The utterances that are certain now, in order; then, where somebody speaks and it is time, what their
@@ -124,7 +125,7 @@ class Stream:
         samples = to_mono(as_samples(chunk)).astype(np.float32, copy=False)
         if not np.isfinite(samples).all():
             raise AudioContentError("A chunk of the stream holds NaN or infinite samples; it was not taken.")
-        return self._hear(self._resampler.push(samples), provisional=True)
+        return self._hear(self._resampler.push(samples), provisional=provisional)
 
     def skip(self, seconds: float) -> list[Segment]:
         """Say that the next `seconds` were lost: utterances end there, and what follows is that much later.
