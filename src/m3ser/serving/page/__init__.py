@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from m3ser.serving.page.mounting import mount_page
-from m3ser.serving.page.service import LocalPageService, PageService
+from m3ser.serving.page.service import PageService, ServedPage
 
-__all__ = ["LocalPageService", "PageService", "mount_page"]
+__all__ = ["PageService", "ServedPage", "mount_page"]

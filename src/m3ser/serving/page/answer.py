@@ -1,4 +1,4 @@
-"""What the page says: an answer, a row of live utterances, or one sentence on what went wrong. HTML, all escaped."""
+"""What the page says: an answer, or one sentence on what went wrong. HTML, all escaped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from html import escape
 from m3ser import page
 from m3ser.inference import Timeline
 from m3ser.inference.timeline.drawing import timeline_picture, utterance_table
-from m3ser.inference.timeline.drawing.layout import clock, facts_of, look_of
+from m3ser.inference.timeline.drawing.layout import facts_of, look_of
 from m3ser.page import Html
-from m3ser.schema import Prediction, Segment
+from m3ser.schema import Prediction
 from m3ser.serving.page.downloads import download_links, prediction_files, timeline_files
 
-__all__ = ["Answer", "answer_to", "busy", "fault", "live_rows", "over_time"]
-
-_LATEST = 50  # live utterances that are shown; the downloads have all
+__all__ = ["Answer", "answer_to", "busy", "fault", "over_time"]
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,6 @@ def over_time(timeline: Timeline) -> Answer:
     return Answer(said, _joined(shown), Html(f'<div class="m3-timeline">{_joined(across)}</div>'))
 
 
-def live_rows(segments: Sequence[Segment], provisional: Segment | None) -> Html:
-    """What was heard so far, the latest at the bottom; the last row is what the current utterance looks like."""
-    rows = [_row(segment) for segment in segments[-_LATEST:]]
-    if provisional is not None:
-        rows.append(_row(provisional))
-    left_out = len(segments) - _LATEST
-    note = _small(f"{left_out:,} earlier ones are in the downloads.") if left_out > 0 else ""
-    return Html(f'{note}<ol class="m3-live">{"".join(rows)}</ol>')
-
-
 def busy(sentence: str) -> Answer:
     """Work is going on."""
     return Answer(Html(f'<p class="m3-busy">{escape(sentence)}</p>'))
@@ -102,9 +90,7 @@ def _words(prediction: Prediction) -> Html:
     if prediction.text is not None:
         used = "not used" if prediction.text_source == "none" else prediction.text_source
         used = "typed in" if used == "given" else used
-        pieces.append(
-            f'<p class="m3-words"><q>{_safe(prediction.text)}</q> <span class="m3-source">{used}</span></p>'
-        )
+        pieces.append(f'<p class="m3-words"><q>{_safe(prediction.text)}</q> <span class="m3-source">{used}</span></p>')
     elif prediction.note is None:
         pieces.append(_small("No words: the voice alone was used."))
     if prediction.note is not None:
@@ -128,18 +114,6 @@ def _bars(scores: Mapping[str, float], best: str) -> Html:
         '<table class="m3-bars"><caption class="m3-hidden">How probable each emotion is</caption>'
         '<thead class="m3-hidden"><tr><th scope="col">emotion</th><td></td><th scope="col">probability</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
-    )
-
-
-def _row(segment: Segment) -> str:
-    words = f"<q>{_safe(segment.text)}</q>" if segment.text else ""
-    note = f'<span class="m3-source">{_safe(segment.note)}</span>' if segment.note else ""
-    share = segment.scores[segment.label]
-    so_far = "" if segment.final else '<span class="m3-source">so far</span>'
-    return (
-        f'<li class="{"final" if segment.final else "provisional"}"><time>{clock(segment.start)}</time>'
-        f"<span>{_swatch(segment.label)}<b>{_safe(segment.label)}</b> {_percent(share)} {so_far}</span>"
-        f"<span>{words}{note}</span></li>"
     )
 
 

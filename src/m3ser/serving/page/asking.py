@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from m3ser.audio import SAMPLE_RATE
@@ -13,6 +13,7 @@ from m3ser.inference.requests import TextRequest
 from m3ser.inference.timeline.drawing.layout import clock
 from m3ser.serving.page.answer import Answer, answer_to, busy, over_time
 from m3ser.serving.page.service import PageService
+from m3ser.serving.service import Recording
 
 __all__ = ["LONG_SECONDS", "Question", "Shape", "answers"]
 
@@ -31,15 +32,13 @@ class Question:
     """What a visitor asks.
 
     Attributes:
-        recording: a file's bytes; None: the words alone.
-        name: the file as the visitor called it.
+        recording: None: the words alone.
         text: the words as they were typed; empty: none were.
         voice_alone: whether words do not count.
         shape: what kind of answer is wanted.
     """
 
-    recording: bytes | None
-    name: str | None = None
+    recording: Recording | None
     text: str = ""
     voice_alone: bool = False
     shape: Shape = "auto"
@@ -72,13 +71,15 @@ def answers(service: PageService, question: Question) -> Iterator[Answer]:
             "Emotions over time need to know when words are said: leave the words empty, or ask for one emotion."
         )
     yield busy("Listening\N{HORIZONTAL ELLIPSIS}")
+    if question.shape == "whole" or isinstance(words, str):
+        yield answer_to(service.predict(question.recording, text=words))
+        return
     waveform = service.decode(question.recording)
-    long = len(waveform) > LONG_SECONDS * SAMPLE_RATE and not isinstance(words, str)
-    if question.shape == "whole" or (question.shape == "auto" and not long):
-        yield answer_to(replace(service.predict(waveform, text=words), file=question.name))
+    if question.shape == "auto" and len(waveform) <= LONG_SECONDS * SAMPLE_RATE:
+        yield answer_to(service.predict(question.recording, text=words))
         return
     timeline = service.timeline(waveform, text=words)
-    timeline.file = question.name
+    timeline.file = question.recording.name
     told = 0.0
     for segment in timeline:
         if segment.end - told >= _EVERY:

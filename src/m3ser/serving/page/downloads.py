@@ -51,11 +51,11 @@ def timeline_files(timeline: Timeline) -> dict[str, str]:
     return {"json": whole, **_tables(timeline.segments, timeline.file, timeline.labels, timeline.model, duration)}
 
 
-def heard_files(segments: Sequence[Segment], *, labels: tuple[str, ...], model: str) -> dict[str, str]:
+def heard_files(segments: Sequence[Segment], *, labels: tuple[str, ...]) -> dict[str, str]:
     """The files of what was heard live: JSON Lines as ``m3ser listen --json``, CSV and SRT; contents by ending."""
     lines = (json.dumps({**one.to_dict(), "final": one.final}, ensure_ascii=False) + "\n" for one in segments)
     end = segments[-1].end if segments else 0.0
-    return {"jsonl": "".join(lines), **_tables(segments, None, labels, model, end)}
+    return {"jsonl": "".join(lines), **_tables(segments, None, labels, "", end)}
 
 
 def _tables(

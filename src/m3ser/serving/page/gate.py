@@ -13,10 +13,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m3ser.serving.page.uploads import Uploads
+from m3ser.serving.problems import MEDIA_TYPE, ProblemError
 
 __all__ = ["Gate"]
 
@@ -24,11 +25,12 @@ _API = "/gradio_api"
 _FILE = f"{_API}/file="
 _PAGES = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/logout")
 _PAGES_BELOW = ("/assets/", "/static/", "/svelte/", f"{_API}/heartbeat/", _FILE)
-_READS = tuple(f"{_API}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id", "login_check"))
+_READS = tuple(
+    f"{_API}/{name}" for name in ("queue/data", "upload_progress", "startup-events", "app_id", "login_check")
+)
 _UPLOAD = f"{_API}/upload"
 _LOGIN = "/login"
-_JSON = tuple(f"{_API}/{name}" for name in ("queue/join", "cancel", "reset"))
-_STREAM = f"{_API}/stream/"
+_JSON = tuple(f"{_API}/{name}" for name in ("queue/join", "cancel", "reset", "component_server"))
 
 _LARGEST_JSON = 256 * 1024
 _LARGEST_FORM = 16 * 1024
@@ -46,20 +48,6 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-
-
-class _Refused(Exception):
-    """A request that goes no further.
-
-    Args:
-        status: HTTP's.
-        sentence: what is wrong with it.
-    """
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
 
 
 class Gate:
@@ -97,35 +85,39 @@ class Gate:
         try:
             scope, receive = await self._admit(scope, receive)
             await self._app(scope, receive, send_with_headers)
-        except _Refused as refused:  # at once, or while the body comes in
+        except ProblemError as refused:  # at once, or while the body comes in
             if not begun:
-                await PlainTextResponse(refused.sentence, refused.status)(scope, receive, send_with_headers)
+                problem = refused.problem
+                response = JSONResponse(problem.to_dict(), problem.status, media_type=MEDIA_TYPE)
+                await response(scope, receive, send_with_headers)
 
     async def _admit(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
         """What goes on to Gradio.
 
         Raises:
-            _Refused: it does not go on.
+            ProblemError: it does not go on.
         """
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         path = path if path == "/" else path.rstrip("/")
         if scope["method"] in ("GET", "HEAD"):
             if not (path in _PAGES + _READS or path.startswith(_PAGES_BELOW)):
-                raise _Refused(404, "There is no such page.")
+                raise ProblemError(404, "not-found", "There is nothing at this address.")
             if path.startswith(_FILE) and not self._uploads.holds(unquote(path.removeprefix(_FILE))):
-                raise _Refused(404, "There is no such file.")
+                raise ProblemError(404, "not-found", "There is no such file.")
             return scope, receive
         if scope["method"] != "POST":
-            raise _Refused(405, "The page takes GET and POST alone.")
+            raise ProblemError(405, "method-not-allowed", "This address does not take that method.")
         if path == _UPLOAD:
             if not self._uploads.has_room():
-                raise _Refused(503, "There are too many recordings here already; try again in a few minutes.")
+                raise ProblemError(
+                    503, "overloaded", "There are too many recordings here already; try again in a few minutes."
+                )
             return scope, _counted(receive, scope, self._uploads.max_bytes + _AROUND_UPLOAD)
         if path == _LOGIN:
             return scope, _counted(receive, scope, _LARGEST_FORM)
-        if path in _JSON or path.startswith(_STREAM):
+        if path in _JSON:
             return await self._checked(scope, _counted(receive, scope, _LARGEST_JSON))
-        raise _Refused(404, "There is no such page.")
+        raise ProblemError(404, "not-found", "There is nothing at this address.")
 
     async def _checked(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
         """A request with a body of JSON that names no file but uploaded ones: written anew, so that both read alike."""
@@ -133,17 +125,17 @@ class Gate:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _Refused(400, "The request broke off.")
+                raise ProblemError(400, "bad-request", "The request broke off.")
             body += message.get("body", b"")
             if not message.get("more_body", False):
                 break
         try:
             content = json.loads(body or b"{}")
             if not self._names_ours_alone(content):
-                raise _Refused(403, "That is not a file that was uploaded to this page.")
+                raise ProblemError(403, "forbidden", "That is not a file that was uploaded to this page.")
             written = json.dumps(content).encode("ascii")
         except (ValueError, RecursionError):
-            raise _Refused(400, "The request is not JSON.") from None
+            raise ProblemError(400, "bad-request", "The request is not JSON.") from None
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(written)).encode("ascii")))
         handed_over = False
@@ -174,12 +166,12 @@ def _counted(receive: Receive, scope: Scope, most: int) -> Receive:
     """`receive`, up to a limit: on the stated length at once, and on what comes in without one.
 
     Raises:
-        _Refused: the stated length is beyond the limit, or none that makes sense.
+        ProblemError: the stated length is beyond the limit, or none that makes sense.
     """
     too_large = f"More than the {most:,} bytes that are taken."
     stated = Headers(scope=scope).get("content-length")
     if stated is not None and (not stated.isdecimal() or int(stated) > most):
-        raise _Refused(413, too_large)
+        raise ProblemError(413, "body-too-large", too_large)
     taken = 0
 
     async def receive_some() -> Message:
@@ -187,7 +179,7 @@ def _counted(receive: Receive, scope: Scope, most: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > most:
-            raise _Refused(413, too_large)
+            raise ProblemError(413, "body-too-large", too_large)
         return message
 
     return receive_some

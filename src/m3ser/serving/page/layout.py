@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any, cast
 
 import gradio as gr
 
 from m3ser.errors import UsageError
+from m3ser.inference.timeline.drawing.layout import look_of
+from m3ser.schema import EMOTIONS
 from m3ser.serving.page.answer import Answer, fault
 from m3ser.serving.page.asking import LONG_SECONDS, Question, Shape, answers
 from m3ser.serving.page.examples import examples
-from m3ser.serving.page.live import MOST_SECONDS, MOST_SESSIONS, LiveSessions
+from m3ser.serving.page.heard import heard_links
 from m3ser.serving.page.service import PageService
-from m3ser.serving.page.texts import ABOUT, INTRO, about_words, sentence_for
+from m3ser.serving.page.texts import ABOUT, INTRO, LIVE, about_words, sentence_for
 from m3ser.serving.page.uploads import Uploads
+from m3ser.serving.service import Recording
 
 __all__ = ["Handlers", "build"]
 
@@ -40,7 +45,6 @@ class Handlers:
     def __init__(self, service: PageService, uploads: Uploads) -> None:
         self._service = service
         self._uploads = uploads
-        self._live = LiveSessions(service)
 
     def ask(self, path: str | None, text: str | None, voice_alone: bool, shape: str) -> Iterator[tuple[str, str, str]]:
         """The button: how far the work has come, and the answer; each as :class:`Answer` has its parts."""
@@ -50,46 +54,36 @@ class Handlers:
         except Exception as error:  # noqa: BLE001 - shown as a sentence, and logged where it is a bug
             yield _parts(fault(sentence_for(error, _log)))
 
-    def hear(self, path: str | None, voice_alone: bool, request: gr.Request) -> Any:
-        """A chunk from the microphone: what was heard up to now."""
-        chunk = None if path is None else self._uploads.take(path, keep=False)
-        if chunk is None:
-            return gr.skip()
+    def links(self, said: Any) -> str:
+        """Links to what a browser heard live."""
         try:
-            shown = self._live.push(_visitor(request), chunk, voice_alone=voice_alone)
+            return heard_links(said)
         except Exception as error:  # noqa: BLE001 - as above
             return fault(sentence_for(error, _log)).said
-        return gr.skip() if shown is None else shown
-
-    def stop(self, request: gr.Request) -> Any:
-        """The end of live mode: everything that was heard, with downloads."""
-        try:
-            shown = self._live.finish(_visitor(request))
-        except Exception as error:  # noqa: BLE001 - as above
-            return fault(sentence_for(error, _log)).said
-        return gr.skip() if shown is None else shown
 
     def _question(self, path: str | None, text: str | None, *, voice_alone: bool, shape: str) -> Question:
         recording = None
         if path is not None:
-            recording = self._uploads.take(path, keep=True)
-            if recording is None:
+            content = self._uploads.read(path)
+            if content is None:
                 raise UsageError(_GONE)
+            recording = Recording(content, name=Path(path).name)
         return Question(
             recording,
-            name=None if path is None else Path(path).name,
             text=text or "",
             voice_alone=bool(voice_alone),
             shape=cast(Shape, shape if shape in dict(_SHAPES).values() else "auto"),
         )
 
 
-def build(service: PageService, uploads: Uploads) -> gr.Blocks:
+def build(service: PageService, uploads: Uploads, *, streams: bool, asks_key: bool) -> gr.Blocks:
     """The page, for Gradio to mount.
 
     Args:
         service: what answers.
         uploads: where recordings are.
+        streams: whether there is a ``/v1/stream`` for live mode.
+        asks_key: whether that asks for a key.
     """
     handlers = Handlers(service, uploads)
     with gr.Blocks(analytics_enabled=False, title="m3ser: emotion in speech") as blocks:
@@ -97,8 +91,9 @@ def build(service: PageService, uploads: Uploads) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("A recording"):
                 _recording(handlers, service)
-            with gr.Tab("Live"):
-                _live(handlers)
+            if streams:
+                with gr.Tab("Live"):
+                    _live(handlers, asks_key=asks_key)
         _html(ABOUT, "m3-about")
     blocks.queue(max_size=_QUEUE, default_concurrency_limit=_AT_ONCE, api_open=False)
     return blocks
@@ -135,44 +130,27 @@ def _recording(handlers: Handlers, service: PageService) -> None:
         label="Or try an actor: the emotion that was asked for, and the speaker",
         elem_id="m3-examples",
     )
-    picked.click(
-        lambda index: str(clips[index].path), picked, recording, queue=False, api_visibility="private"
-    )
+    picked.click(lambda index: str(clips[index].path), picked, recording, queue=False, api_visibility="private")
     question, answer = [recording, text, alone, shape], [said, shown, across]
     quietly = {"show_progress": "hidden", "api_visibility": "private"}
     recording.change(None, None, answer, js=f"() => [{_NOTHING_YET!r}, '', '']", api_visibility="private")
     gr.on([button.click, text.submit], handlers.ask, question, answer, concurrency_id="ask", **quietly)
 
 
-def _live(handlers: Handlers) -> None:
-    _html(
-        "<p>Speak, and see how each sentence sounds while you go on. Nothing is kept. "
-        f"It ends after {MOST_SECONDS / 60:.0f} minutes.</p>"
-    )
-    microphone = gr.Audio(
-        label="Your microphone",
-        sources=["microphone"],
-        streaming=True,
-        type="filepath",
-        editable=False,
-        buttons=[],
-        elem_id="m3-microphone",
-    )
-    alone = gr.Checkbox(label="Voice alone: leave the words out")
-    _html('<h2 class="m3-hidden">What was heard</h2>')
-    heard = _html("", "m3-heard")
-    microphone.stream(
-        handlers.hear,
-        [microphone, alone],
-        heard,
-        stream_every=0.5,
-        time_limit=MOST_SECONDS + 30,
-        concurrency_limit=2 * MOST_SESSIONS,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    microphone.stop_recording(
-        handlers.stop, None, heard, show_progress="hidden", concurrency_limit=None, api_visibility="private"
+def _live(handlers: Handlers, *, asks_key: bool) -> None:
+    colours = escape(json.dumps({emotion: look_of(emotion).colour for emotion in EMOTIONS}))
+    key = '<label>API key <input class="m3-key" type="password" autocomplete="off"></label>' if asks_key else ""
+    gr.HTML(
+        f"{LIVE}{key}"
+        '<label><input class="m3-alone" type="checkbox"> Voice alone: leave the words out</label>'
+        '<p><button class="m3-talk" type="button" aria-pressed="false">Start listening</button></p>'
+        '<p class="m3-status m3-small" role="status"></p><h2 class="m3-hidden">What was heard</h2>'
+        f'<ol class="m3-live" role="log" aria-label="What was heard" data-colours="{colours}"></ol>'
+        '<div class="m3-links"></div>',
+        elem_id="m3-live",
+        apply_default_css=False,
+        js_on_load=(Path(__file__).parent / "live.js").read_text(encoding="utf-8"),
+        server_functions=[handlers.links],
     )
 
 
@@ -182,7 +160,3 @@ def _parts(answer: Answer) -> tuple[str, str, str]:
 
 def _html(value: str, name: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
-
-
-def _visitor(request: gr.Request) -> str:
-    return str(request.session_hash)

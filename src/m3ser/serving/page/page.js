@@ -8,5 +8,4 @@
     }
   };
   announce("m3-said", "status");
-  announce("m3-heard", "log");
 }

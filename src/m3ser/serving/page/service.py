@@ -1,18 +1,20 @@
-"""What the page asks of whatever is behind it: the service that it is mounted in, or a recogniser on its own."""
+"""What the page asks of whatever is behind it, and the service as that."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import anyio.from_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.audio import SAMPLE_RATE, load_waveform
-from m3ser.inference import TRANSCRIBE, Recogniser, Stream, Timeline
+from m3ser.audio import SAMPLE_RATE
+from m3ser.inference import Timeline
 from m3ser.inference.requests import TextRequest
 from m3ser.schema import Prediction
+from m3ser.serving.service import Recording, Service
 
-__all__ = ["LocalPageService", "PageService"]
+__all__ = ["PageService", "ServedPage"]
 
 
 class PageService(Protocol):
@@ -20,16 +22,6 @@ class PageService(Protocol):
 
     Every failure that a visitor should hear about is an :class:`~m3ser.errors.M3serError`.
     """
-
-    @property
-    def model(self) -> str:
-        """Name and version of the model: "starter@1"."""
-        ...
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The classes, in the order of the scores."""
-        ...
 
     @property
     def transcribes(self) -> bool:
@@ -41,15 +33,15 @@ class PageService(Protocol):
         """The largest file that is taken."""
         ...
 
-    def decode(self, recording: bytes) -> NDArray[np.float32]:
-        """A stranger's file as (samples,) float32 at 16 kHz, where a hang or a crash takes nothing else down.
+    def decode(self, recording: Recording) -> NDArray[np.float32]:
+        """A stranger's file, silence too, as (samples,) float32 at 16 kHz, decoded where it can do no harm.
 
         Raises:
             AudioError: it cannot be used.
         """
         ...
 
-    def predict(self, waveform: NDArray[np.float32] | None, *, text: TextRequest) -> Prediction:
+    def predict(self, recording: Recording | None, *, text: TextRequest) -> Prediction:
         """One emotion for the whole; see :meth:`m3ser.inference.Recogniser.predict`."""
         ...
 
@@ -57,50 +49,45 @@ class PageService(Protocol):
         """Emotions over time; see :meth:`m3ser.inference.Recogniser.timeline`."""
         ...
 
-    def stream(self, *, sample_rate: float, text: TextRequest) -> Stream:
-        """Emotions of live speech; see :meth:`m3ser.inference.Recogniser.stream`."""
-        ...
 
+class ServedPage:
+    """The service that the page is mounted in: its decoders, its queue, its limits.
 
-class LocalPageService:
-    """A recogniser of this process behind the page, which decodes here: for recordings of people one trusts.
-
-    Args:
-        recogniser: what answers.
-        max_bytes: the largest file that is taken.
-        max_seconds: the longest recording that is taken.
+    Its methods are for threads that the event loop's own ``anyio.to_thread`` has started, as Gradio's are.
     """
 
-    def __init__(
-        self, recogniser: Recogniser, *, max_bytes: int = 100 * 2**20, max_seconds: float | None = 600.0
-    ) -> None:
-        self._recogniser = recogniser
-        self._max_seconds = max_seconds
-        self.model = recogniser.name
-        self.labels = recogniser.labels
-        self.max_bytes = max_bytes
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.transcribes = service.recogniser.transcriber is not None
+        self.max_bytes = service.settings.max_bytes
 
-    @property
-    def transcribes(self) -> bool:
-        """Whether words are transcribed where none are given."""
-        return self._recogniser.transcriber is not None
-
-    def decode(self, recording: bytes) -> NDArray[np.float32]:
-        """The recording as (samples,) float32 at 16 kHz.
+    def decode(self, recording: Recording) -> NDArray[np.float32]:
+        """As :class:`PageService` has it.
 
         Raises:
             AudioError: it cannot be used.
+            ProblemError: the service has no room for it, or it takes too long.
         """
-        return load_waveform(recording, max_seconds=self._max_seconds)
 
-    def predict(self, waveform: NDArray[np.float32] | None, *, text: TextRequest = TRANSCRIBE) -> Prediction:
-        """One emotion for the whole."""
-        return self._recogniser.predict(waveform, text=text, sample_rate=None if waveform is None else SAMPLE_RATE)
+        async def decode() -> NDArray[np.float32]:
+            with self._service.admitted():
+                return await self._service.decode(recording, may_be_silent=True)
 
-    def timeline(self, waveform: NDArray[np.float32], *, text: TextRequest = TRANSCRIBE) -> Timeline:
-        """Emotions over time."""
-        return self._recogniser.timeline(waveform, text=text, sample_rate=SAMPLE_RATE)
+        return anyio.from_thread.run(decode)
 
-    def stream(self, *, sample_rate: float, text: TextRequest = TRANSCRIBE) -> Stream:
-        """Emotions of live speech."""
-        return self._recogniser.stream(sample_rate=sample_rate, text=text)
+    def predict(self, recording: Recording | None, *, text: TextRequest) -> Prediction:
+        """As :class:`PageService` has it.
+
+        Raises:
+            M3serError: as :meth:`m3ser.serving.service.Service.predict`.
+        """
+
+        async def predict() -> Prediction:
+            with self._service.admitted():
+                return await self._service.predict(recording, text=text)
+
+        return anyio.from_thread.run(predict)
+
+    def timeline(self, waveform: NDArray[np.float32], *, text: TextRequest) -> Timeline:
+        """As :class:`PageService` has it; it is recognised in the thread that iterates it."""
+        return self._service.recogniser.timeline(waveform, text=text, sample_rate=SAMPLE_RATE)

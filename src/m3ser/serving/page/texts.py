@@ -7,7 +7,7 @@ import logging
 from m3ser.page import Html
 from m3ser.serving.problems import INTERNAL, problem_of
 
-__all__ = ["ABOUT", "INTRO", "LOGIN", "about_words", "sentence_for"]
+__all__ = ["ABOUT", "INTRO", "LIVE", "LOGIN", "about_words", "sentence_for"]
 
 INTRO = Html(
     "<h1>How does it sound?</h1>"
@@ -28,6 +28,11 @@ ABOUT = Html(
     "</ul>"
 )
 
+LIVE = Html(
+    "<p>Speak, and see what each sentence sounds like while you go on. The sound goes to the machine that runs this page, "
+    "and is not kept.</p>"
+)
+
 LOGIN = "Any name, and an API key of this service as the password."
 
 _BUG = "Something went wrong inside the service, and its log says what. It is not your recording's fault."
@@ -36,7 +41,9 @@ _BUG = "Something went wrong inside the service, and its log says what. It is no
 def about_words(*, transcribes: bool) -> str:
     """What happens where no words are typed in."""
     if transcribes:
-        return "Left empty, they are transcribed. The transcriber knows English; in other languages use the voice alone."
+        return (
+            "Left empty, they are transcribed. The transcriber knows English; in other languages use the voice alone."
+        )
     return "Left empty, the voice alone is used: nothing that transcribes is installed here."
 
 

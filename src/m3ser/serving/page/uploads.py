@@ -16,8 +16,6 @@ __all__ = ["Uploads"]
 KEPT_SECONDS = 900.0
 """So long a recording can be asked about again."""
 
-_READ_SECONDS = 10.0  # a chunk of live sound goes after that: one with the same bytes, silence say, has the same name
-
 
 class Uploads:
     """A new temporary folder, which goes when the process ends, or earlier with :meth:`close`. For any threads.
@@ -34,7 +32,6 @@ class Uploads:
         self.max_bytes = max_bytes
         self._clock = clock
         self._kept: set[Path] = set()
-        self._read: set[Path] = set()
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     @contextmanager
@@ -62,23 +59,13 @@ class Uploads:
             return False
         return resolved != self.folder and resolved.is_relative_to(self.folder)
 
-    def take(self, path: str | os.PathLike[str], *, keep: bool) -> bytes | None:
-        """The contents of an uploaded file; None: it has been deleted.
-
-        Args:
-            path: as Gradio hands it over.
-            keep: whether it may be asked for again.
-        """
-        if not self.holds(os.fspath(path)):
+    def read(self, path: str) -> bytes | None:
+        """The contents of an uploaded file, as Gradio names it; None: it has been deleted, or never was one."""
+        if not self.holds(path):
             return None
-        file = Path(path)
-        try:
-            content = file.read_bytes()
-        except OSError:
-            return None
-        if not keep:
-            self._read.add(file)
-        return content
+        with suppress(OSError):
+            return Path(path).read_bytes()
+        return None
 
     def has_room(self) -> bool:
         """Whether one more file of the largest size would be taken."""
@@ -86,11 +73,9 @@ class Uploads:
 
     def sweep(self) -> None:
         """Delete what is older than :data:`KEPT_SECONDS`, whatever became of the request that brought it."""
-        now = self._clock()
+        oldest = self._clock() - KEPT_SECONDS
         for path, status in [*self._files()]:
-            age = now - status.st_mtime
-            if path not in self._kept and age > (_READ_SECONDS if path in self._read else KEPT_SECONDS):
-                self._read.discard(path)
+            if status.st_mtime < oldest and path not in self._kept:
                 self._delete(path)
 
     def close(self) -> None:
