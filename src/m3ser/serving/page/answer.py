@@ -17,6 +17,9 @@ from m3ser.serving.page.downloads import download_links, prediction_files, timel
 __all__ = ["Answer", "answer_to", "busy", "fault", "over_time"]
 
 
+_NOTHING = Html("")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What is shown at one time.
@@ -28,8 +31,8 @@ class Answer:
     """
 
     said: Html
-    shown: Html = Html("")
-    across: Html = Html("")
+    shown: Html = _NOTHING
+    across: Html = _NOTHING
 
 
 def answer_to(prediction: Prediction) -> Answer:
@@ -88,8 +91,7 @@ def _words(prediction: Prediction) -> Html:
     """The words, where they came from, and what was not used of them."""
     pieces = []
     if prediction.text is not None:
-        used = "not used" if prediction.text_source == "none" else prediction.text_source
-        used = "typed in" if used == "given" else used
+        used = {"none": "not used", "given": "typed in"}.get(prediction.text_source, prediction.text_source)
         pieces.append(f'<p class="m3-words"><q>{_safe(prediction.text)}</q> <span class="m3-source">{used}</span></p>')
     elif prediction.note is None:
         pieces.append(_small("No words: the voice alone was used."))
@@ -112,7 +114,8 @@ def _bars(scores: Mapping[str, float], best: str) -> Html:
     )
     return Html(
         '<table class="m3-bars"><caption class="m3-hidden">How probable each emotion is</caption>'
-        '<thead class="m3-hidden"><tr><th scope="col">emotion</th><td></td><th scope="col">probability</th></tr></thead>'
+        '<thead class="m3-hidden"><tr><th scope="col">emotion</th><td></td>'
+        '<th scope="col">probability</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
     )
 

@@ -86,5 +86,6 @@ def download_links(files: Mapping[str, str], *, name: str | None) -> Html:
         for ending, content in files.items()
     )
     return Html(
-        f'<div class="m3-downloads"><span aria-hidden="true">Download</span><ul aria-label="Downloads">{links}</ul></div>'
+        '<div class="m3-downloads"><span aria-hidden="true">Download</span>'
+        f'<ul aria-label="Downloads">{links}</ul></div>'
     )
