@@ -29,6 +29,7 @@ BELOW = {
     "models": COMMON | {"encoders"},
     "training": COMMON | {"audio", "text", "corpora", "evaluation", "encoders", "models"},
     "inference": COMMON | {"audio", "text", "corpora"},
+    "client": {"errors", "schema", "audio"},
     "serving": COMMON | {"audio", "text", "inference"},
     "bench": COMMON | {"audio", "text", "encoders", "models", "training", "inference"},
     "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference", "serving", "bench"},
@@ -86,7 +87,7 @@ def test_public_names_are_there(room: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "bench", "cli.app"])
+@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "bench", "client", "cli.app"])
 def test_user_wing_starts_without_the_research_wing(room: str) -> None:
     code = f"import sys, m3ser.{room}; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,8 @@
     ├── RecipeError           a training recipe has an unknown key or an impossible value
     ├── CheckpointError       weights that are not ours, of another version, or of another shape
     ├── BundleError           a bundle that is missing, damaged or of another version
-    └── DownloadError         a file could not be fetched, or is not the file that was published
+    ├── DownloadError         a file could not be fetched, or is not the file that was published
+    └── ServiceError          an m3ser service cannot be reached, or does not answer what it was asked
 
 Each message is one sentence that names the thing, what was found and what was expected; the command line prints it as
 it is. ``except m3ser.M3serError`` catches them all. Anything else that escapes from m3ser is a bug.
@@ -42,6 +43,7 @@ __all__ = [
     "M3serError",
     "MissingExtraError",
     "RecipeError",
+    "ServiceError",
     "TextError",
     "TranscriptionError",
     "UsageError",
@@ -120,6 +122,21 @@ class BundleError(M3serError):
 
 class DownloadError(M3serError):
     """A file could not be fetched, or is not the file that was published."""
+
+
+class ServiceError(M3serError):
+    """An m3ser service cannot be reached, or answered with a problem that is none of the errors above.
+
+    Args:
+        sentence: what happened; the problem's own, where there was one.
+        status: HTTP's; None: there was no answer.
+        cause: the problem's kind ("overloaded"); None: it did not say.
+    """
+
+    def __init__(self, sentence: str, status: int | None = None, cause: str | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.cause = cause
 
 
 @contextmanager

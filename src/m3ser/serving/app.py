@@ -20,6 +20,9 @@ from m3ser.serving.problems import MEDIA_TYPE, Problem, problem_of
 from m3ser.serving.rest import rest_router
 from m3ser.serving.service import Service
 from m3ser.serving.settings import ServiceSettings
+from m3ser.serving.streaming.metrics import StreamMetrics
+from m3ser.serving.streaming.streams import Streams
+from m3ser.serving.websocket import stream_router
 
 __all__ = ["create_app", "load_recogniser"]
 
@@ -44,12 +47,13 @@ def create_app(settings: ServiceSettings, recogniser: Recogniser | None = None) 
 
     Returns:
         The application; its ``state.service`` is the :class:`~m3ser.serving.service.Service`, which lives from the
-        application's start to its end.
+        application's start to its end, and its ``state.streams`` what all WebSockets share.
 
     Raises:
         M3serError: as :func:`m3ser.inference.load`.
     """
     service = Service(settings, recogniser or load_recogniser(settings))
+    streams = Streams(service.recogniser, settings.streams, StreamMetrics(service.metrics.registry))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,6 +61,7 @@ def create_app(settings: ServiceSettings, recogniser: Recogniser | None = None) 
         try:
             yield
         finally:
+            await streams.stop(settings.stop_seconds)
             await asyncio.to_thread(service.stop)
 
     app = FastAPI(
@@ -68,7 +73,9 @@ def create_app(settings: ServiceSettings, recogniser: Recogniser | None = None) 
         lifespan=lifespan,
     )
     app.state.service = service
+    app.state.streams = streams
     app.include_router(rest_router(service))
+    app.include_router(stream_router(streams, service.keys))
     app.add_middleware(RequestLog, metrics=service.metrics)
     _answer_problems(app, service)
     if settings.page:  # the last one: it answers at every address that nobody else has

@@ -93,10 +93,17 @@ class Server(uvicorn.Server):
             self._listener.close()
             raise
         self.service = app.state.service
+        self._streams = app.state.streams
+        self._stop_seconds = settings.stop_seconds
         super().__init__(
             uvicorn.Config(
                 app,
                 http=_Protocol,
+                # A client that has to wait is not read from, and its pongs wait with the rest: pings keep a connection
+                # open, and what is silent is ended by the streams' own limits.
+                ws_ping_timeout=None,
+                ws_max_size=settings.streams.message_bytes,
+                ws_per_message_deflate=False,  # sound hardly shrinks, and what expands beyond measure is not wanted
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -127,6 +134,11 @@ class Server(uvicorn.Server):
         finally:
             self._listener.close()
             self.service.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As Uvicorn's own, which closes WebSockets at once: before it does, they answer what they have heard."""
+        await self._streams.stop(self._stop_seconds)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

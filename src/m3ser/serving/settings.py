@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 
 from m3ser.errors import UsageError
+from m3ser.serving.streaming.limits import StreamLimits
 
 __all__ = ["LARGEST_BATCH", "ServiceSettings", "cores"]
 
@@ -43,6 +44,7 @@ class ServiceSettings:
         stop_seconds: seconds in which what was accepted is answered when the service is stopped.
         batch_size: utterances that go through the model together, at most.
         batch_wait: seconds that the first one waits for others to join it.
+        streams: bounds of what comes over WebSockets.
 
     Raises:
         UsageError: a value that makes no sense.
@@ -67,6 +69,7 @@ class ServiceSettings:
     stop_seconds: float = 20.0
     batch_size: int = LARGEST_BATCH
     batch_wait: float = 0.004
+    streams: StreamLimits = field(default_factory=StreamLimits)
 
     def __post_init__(self) -> None:
         if not self.host:

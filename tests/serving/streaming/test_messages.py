@@ -70,7 +70,7 @@ def test_opus_states_its_own_rate_and_channels() -> None:
         ({"transcribe": "yes"}, "transcribe is 'yes'; expected true or false."),
         ({"language": "klingonisch", "transcribe": True}, "'klingonisch' is no code of a language"),
         ({"language": 5, "transcribe": True}, "5 is no code of a language"),
-        ({"language": "de"}, "language is that of the words, and none are transcribed"),
+        ({"language": "de", "transcribe": False}, "language is that of the words, and none are transcribed"),
         ({"provisional_seconds": 0.01}, "provisional_seconds is 0.01; expected 0.1 to 60 s, or null."),
         ({"offset": -1}, "offset is -1; expected 0 to 1e+09 s."),
         ({"offset": "now"}, "offset is 'now'; expected"),

@@ -52,7 +52,7 @@ class Start:
         sample_rate: of ``pcm_s16le``, in Hz; None with ``opus``, which states its own.
         encoding: one of :data:`ENCODINGS`.
         channels: of ``pcm_s16le``: 1, or 2 that are averaged; None with ``opus``.
-        transcribe: have each final segment's words transcribed, where the service can.
+        transcribe: have each final segment's words transcribed, where the service can; else the voice alone is judged.
         language: of the words, as a BCP 47 code; None: not known.
         provisional_seconds: the least time between two provisional segments; None: none are wanted.
         offset: seconds that are added to all times: where a client goes on after its connection was lost.
@@ -62,7 +62,7 @@ class Start:
     sample_rate: int | None = 16_000
     encoding: str = "pcm_s16le"
     channels: int | None = 1
-    transcribe: bool = False
+    transcribe: bool = True
     language: str | None = None
     provisional_seconds: float | None = 0.5
     offset: float = 0.0
@@ -109,7 +109,7 @@ def parse_start(text: str) -> Start:
     else:
         rate = _whole(said, "sample_rate", 16_000, *_RATES, unit=" Hz")
         channels = _whole(said, "channels", 1, 1, _MOST_CHANNELS)
-    transcribe = said.get("transcribe", False)
+    transcribe = said.get("transcribe", True)
     if not isinstance(transcribe, bool):
         _refuse(f"transcribe is {_shown(transcribe)}; expected true or false.")
     provisional = said.get("provisional_seconds", 0.5)
