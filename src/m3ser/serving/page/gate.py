@@ -109,9 +109,7 @@ class Gate:
             raise ProblemError(405, "method-not-allowed", "This address does not take that method.")
         if path == _UPLOAD:
             if not self._uploads.has_room():
-                raise ProblemError(
-                    503, "overloaded", "There are too many recordings here already; try again in a few minutes."
-                )
+                raise ProblemError(503, "overloaded", "Too many recordings are here already; try again in minutes.")
             return scope, _counted(receive, scope, self._uploads.max_bytes + _AROUND_UPLOAD)
         if path == _LOGIN:
             return scope, _counted(receive, scope, _LARGEST_FORM)

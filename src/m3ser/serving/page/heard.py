@@ -38,9 +38,12 @@ def _segment(said: object) -> Segment:
     strange = UsageError("That is no utterance as /v1/stream sends them.")
     if not isinstance(said, Mapping):
         raise strange
-    start, end, label, scores = (said.get(name) for name in ("start", "end", "label", "scores"))
-    texts = [said.get(name) for name in ("text", "note")]
-    if not (_is_number(start) and _is_number(end) and isinstance(scores, dict) and label in scores):
+    start: Any = said.get("start")
+    end: Any = said.get("end")
+    label: Any = said.get("label")
+    scores: Any = said.get("scores")
+    texts: list[Any] = [said.get("text"), said.get("note")]
+    if not (_is_number(start) and _is_number(end) and isinstance(scores, dict) and label in [*scores]):
         raise strange
     if not all(name in EMOTIONS and _is_number(share) for name, share in scores.items()):
         raise strange

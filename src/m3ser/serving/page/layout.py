@@ -76,24 +76,23 @@ class Handlers:
         )
 
 
-def build(service: PageService, uploads: Uploads, *, streams: bool, asks_key: bool) -> gr.Blocks:
+def build(service: PageService, uploads: Uploads, *, asks_key: bool) -> gr.Blocks:
     """The page, for Gradio to mount.
 
     Args:
         service: what answers.
         uploads: where recordings are.
-        streams: whether there is a ``/v1/stream`` for live mode.
-        asks_key: whether that asks for a key.
+        asks_key: whether ``/v1/stream``, which live mode uses, asks for a key.
     """
     handlers = Handlers(service, uploads)
+    blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False, title="m3ser: emotion in speech") as blocks:
         _html(INTRO, "m3-intro")
         with gr.Tabs():
             with gr.Tab("A recording"):
                 _recording(handlers, service)
-            if streams:
-                with gr.Tab("Live"):
-                    _live(handlers, asks_key=asks_key)
+            with gr.Tab("Live"):
+                _live(handlers, asks_key=asks_key)
         _html(ABOUT, "m3-about")
     blocks.queue(max_size=_QUEUE, default_concurrency_limit=_AT_ONCE, api_open=False)
     return blocks

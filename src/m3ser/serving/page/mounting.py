@@ -37,7 +37,6 @@ def mount_page(app: FastAPI, service: PageService, *, admits: Callable[[str], bo
         import gradio
     from m3ser.serving.page.layout import build
 
-    streams = any(getattr(route, "path", None) == "/v1/stream" for route in app.routes)
     uploads = Uploads(service.max_bytes)
 
     @asynccontextmanager
@@ -55,7 +54,7 @@ def mount_page(app: FastAPI, service: PageService, *, admits: Callable[[str], bo
     with uploads.of_gradio():
         gradio.mount_gradio_app(
             app,
-            build(service, uploads, streams=streams, asks_key=admits is not None),
+            build(service, uploads, asks_key=admits is not None),
             "/",
             footer_links=[],
             run_history=False,

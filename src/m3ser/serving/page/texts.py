@@ -21,16 +21,16 @@ ABOUT = Html(
     "<li><strong>Nothing leaves the machine that runs this page.</strong> Recordings are kept there for 15 minutes so "
     "that you can ask again, and are then deleted; words and answers are not kept at all. This page loads nothing from "
     "anywhere else.</li>"
-    "<li><strong>It hears how something sounds, not what somebody feels.</strong> The model learnt from acted speech of "
-    "a few dozen people. On your voice, your language or your microphone it may be wrong, and sure of it.</li>"
+    "<li><strong>It hears how something sounds, not what somebody feels.</strong> The model learnt from acted speech "
+    "of a few dozen people. On your voice, your language or your microphone it may be wrong, and sure of it.</li>"
     "<li><strong>Decide nothing about people with it:</strong> not hiring, grading, policing, insurance or health. In "
     "the EU, inferring emotions at work and in education is prohibited, with few exceptions.</li>"
     "</ul>"
 )
 
 LIVE = Html(
-    "<p>Speak, and see what each sentence sounds like while you go on. The sound goes to the machine that runs this page, "
-    "and is not kept.</p>"
+    "<p>Speak, and see what each sentence sounds like while you go on. The sound goes to the machine that runs this "
+    "page, and is not kept.</p>"
 )
 
 LOGIN = "Any name, and an API key of this service as the password."
