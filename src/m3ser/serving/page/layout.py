@@ -139,6 +139,10 @@ def _recording(handlers: Handlers, service: PageService) -> None:
 def _live(handlers: Handlers, *, asks_key: bool) -> None:
     colours = escape(json.dumps({emotion: look_of(emotion).colour for emotion in EMOTIONS}))
     key = '<label>API key <input class="m3-key" type="password" autocomplete="off"></label>' if asks_key else ""
+
+    def links(said: Any) -> str:  # Gradio marks what it serves, and a bound method takes no mark
+        return handlers.links(said)
+
     gr.HTML(
         f"{LIVE}{key}"
         '<label><input class="m3-alone" type="checkbox"> Voice alone: leave the words out</label>'
@@ -149,7 +153,7 @@ def _live(handlers: Handlers, *, asks_key: bool) -> None:
         elem_id="m3-live",
         apply_default_css=False,
         js_on_load=(Path(__file__).parent / "live.js").read_text(encoding="utf-8"),
-        server_functions=[handlers.links],
+        server_functions=[links],
     )
 
 
