@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,6 @@ pytest.importorskip("gradio", reason="needs the serve extra")
 
 from m3ser import inference
 from m3ser.serving import ServiceSettings
-from m3ser.serving.app import create_app
 from m3ser.serving.server import Server
 
 CLIPS = Path(__file__).resolve().parents[2] / "src" / "m3ser" / "bundled" / "clips"
@@ -46,8 +46,15 @@ def address() -> Iterator[str]:
     """A service with its page, which uses the voice alone where no words are typed."""
     settings = ServiceSettings(port=0, workers=1, lanes=1, transcriber=None, max_bytes=2_000_000, max_duration=60.0)
     recogniser = inference.load("starter", transcriber=None, threads=1)
-    with Server(create_app(settings, recogniser), settings) as server:
-        yield server.address
+    begun = threading.Event()
+    server = Server(settings, recogniser, announce=lambda _: begun.set())
+    thread = threading.Thread(target=server.serve_until_stopped)
+    thread.start()
+    assert begun.wait(120)
+    yield server.url
+    server.should_exit = True
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 @pytest.fixture(scope="session")

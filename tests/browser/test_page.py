@@ -64,16 +64,15 @@ def test_typed_words_are_shown_as_they_are_and_those_of_another_language_are_lef
     words = "${1+1} {{value}} <img src=x onerror=alert(1)> don't forget a jacket"
     field.fill(words)
     ask(page)
-    assert page.inner_text("#m3-shown .m3-words q").strip("“”\"") == words
+    assert page.inner_text("#m3-shown .m3-words q").strip('“”"') == "$ don't forget a jacket"
+    assert "{1+1} {{value}} <img src=x onerror=alert(1)>" in page.inner_text("#m3-shown")  # as what was left out
     field.fill("Ich habe heute leider überhaupt keine Zeit für dich.")
     page.get_by_role("button", name="Recognise the emotion").click()
     page.get_by_role("note").wait_for()
     assert "German" in page.get_by_role("note").inner_text()
 
 
-def test_a_long_recording_becomes_a_timeline_as_the_command_line_writes_it(
-    visit: Visit, long_recording: Path
-) -> None:
+def test_a_long_recording_becomes_a_timeline_as_the_command_line_writes_it(visit: Visit, long_recording: Path) -> None:
     pytest.importorskip("faster_whisper", reason="finds speech with the asr extra")
     page = visit()
     choose(page, long_recording)
@@ -91,7 +90,9 @@ def test_a_broken_file_is_one_sentence(visit: Visit, tmp_path: Path) -> None:
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF....WAVEfmt nothing of the kind")
     page.set_input_files("#m3-recording input[type=file]", broken)
-    page.get_by_text("broken.wav").or_(page.locator("#m3-recording").get_by_role("button", name="Clear")).first.wait_for()
+    page.get_by_text("broken.wav").or_(
+        page.locator("#m3-recording").get_by_role("button", name="Clear")
+    ).first.wait_for()
     said = ask(page)
     assert said.startswith("That did not work. broken.wav")
     assert "Traceback" not in page.content()

@@ -129,7 +129,7 @@ def _recording(handlers: Handlers, service: PageService) -> None:
         label="Or try an actor: the emotion that was asked for, and the speaker",
         elem_id="m3-examples",
     )
-    picked.click(lambda index: str(clips[index].path), picked, recording, queue=False, api_visibility="private")
+    picked.click(lambda index: str(clips[index].path), picked, recording, api_visibility="private")
     question, answer = [recording, text, alone, shape], [said, shown, across]
     quietly = {"show_progress": "hidden", "api_visibility": "private"}
     recording.change(None, None, answer, js=f"() => [{_NOTHING_YET!r}, '', '']", api_visibility="private")
