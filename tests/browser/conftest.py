@@ -14,9 +14,9 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api", reason="drives a browser with playwright (the dev extra)")
 pytest.importorskip("gradio", reason="needs the serve extra")
 
-from m3ser import inference
-from m3ser.serving import ServiceSettings
-from m3ser.serving.server import Server
+from m3ser import inference  # noqa: E402
+from m3ser.serving import ServiceSettings  # noqa: E402
+from m3ser.serving.server import Server  # noqa: E402
 
 CLIPS = Path(__file__).resolve().parents[2] / "src" / "m3ser" / "bundled" / "clips"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

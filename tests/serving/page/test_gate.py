@@ -13,10 +13,10 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the serve extra")
 httpx = pytest.importorskip("httpx", reason="asks with httpx (the client extra)")
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse  # noqa: E402
 
-from m3ser.serving.page.gate import Gate
-from m3ser.serving.page.uploads import KEPT_SECONDS, Uploads
+from m3ser.serving.page.gate import Gate  # noqa: E402
+from m3ser.serving.page.uploads import KEPT_SECONDS, Uploads  # noqa: E402
 
 
 @pytest.fixture
