@@ -82,6 +82,10 @@ def create_app(settings: ServiceSettings, recogniser: Recogniser | None = None) 
     app.include_router(stream_router(streams, service.keys))
     app.add_middleware(RequestLog, metrics=service.metrics)
     _answer_problems(app, service)
+    if settings.page:  # the last one: it answers at every address that nobody else has
+        from m3ser.serving.page import ServedPage, mount_page
+
+        mount_page(app, ServedPage(service), admits=service.keys.admits if service.keys else None)
     return app
 
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from m3ser.inference.timeline.drawing.image import require_drawing, timeline_png
-from m3ser.inference.timeline.drawing.web_page import timeline_page
+from m3ser.inference.timeline.drawing.web_page import timeline_page, timeline_picture, utterance_table
 
-__all__ = ["require_drawing", "timeline_page", "timeline_png"]
+__all__ = ["require_drawing", "timeline_page", "timeline_picture", "timeline_png", "utterance_table"]

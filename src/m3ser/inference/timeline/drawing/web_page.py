@@ -10,7 +10,7 @@ from m3ser.inference.timeline.timeline import Timeline
 from m3ser.page import Html, escaped
 from m3ser.schema import Segment
 
-__all__ = ["timeline_page"]
+__all__ = ["timeline_page", "timeline_picture", "utterance_table"]
 
 _WAVE, _LANE, _AXIS, _BETWEEN = 56, 22, 18, 12  # pixels
 _TICKS = 8
@@ -39,26 +39,34 @@ def timeline_page(timeline: Timeline, *, title: str, notes: Sequence[str] = ()) 
         title: heading of the page.
         notes: what nobody may overlook, such as that the recording broke off.
     """
-    labels = timeline.labels
-    drawn = [_strip(strip, labels) for strip in strips(timeline)]
-    explained = (
-        "Every utterance has a bar in each emotion's lane, as high as that emotion is probable; the bar of the most "
-        "probable one is filled. Point at an utterance for its words. Above: the waveform."
-    )
     pieces = [
         *(page.notice(note) for note in notes),
         *([] if timeline.note is None else [page.notice(timeline.note)]),
         page.facts(facts_of(timeline)),
-        Html(_STYLE + _patterns(labels)),
-        page.paragraph(explained),
-        *drawn,
-        page.section("Utterances", _table(timeline)),
+        timeline_picture(timeline),
+        page.section("Utterances", utterance_table(timeline)),
         page.paragraph(f"Model {timeline.model}. Words: {timeline.text_source}."),
     ]
     return page.page(title, pieces)
 
 
-def _table(timeline: Timeline) -> Html:
+def timeline_picture(timeline: Timeline) -> Html:
+    """The picture and a sentence on how to read it, for a page that defines the colours of :mod:`m3ser.page_style`.
+
+    Args:
+        timeline: one that has been iterated.
+    """
+    labels = timeline.labels
+    explained = (
+        "Every utterance has a bar in each emotion's lane, as high as that emotion is probable; the bar of the most "
+        "probable one is filled. Point at an utterance for its words. Above: the waveform."
+    )
+    drawn = "\n".join(_strip(strip, labels) for strip in strips(timeline))
+    return Html(f"{_STYLE}{_patterns(labels)}\n{page.paragraph(explained)}\n{drawn}")
+
+
+def utterance_table(timeline: Timeline) -> Html:
+    """What the picture shows, in words: a row for every utterance of a timeline that has been iterated."""
     split = any(segment.channel is not None for segment in timeline.segments)
     worded = any(segment.text for segment in timeline.segments)
     columns = ["from", "to", *["channel"] * split, "emotion", "probability", *["words"] * worded]
