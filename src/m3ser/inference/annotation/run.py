@@ -14,22 +14,18 @@ It stays when the table is written: annotating again answers what is new and not
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import filelock
+from typing import Any, Literal, TypeAlias
 
 from m3ser import __version__
 from m3ser.bundle import MANIFEST_NAME
-from m3ser.errors import DataError, UsageError
-from m3ser.files import write_whole
+from m3ser.errors import UsageError
+from m3ser.inference.annotation.claim import ANSWERS, LIST, begin, claimed
 from m3ser.inference.annotation.journal import AnswerJournal
 from m3ser.inference.annotation.listing import Listing, Words, request_for
 from m3ser.inference.annotation.sources import find_items, has_manifest
@@ -52,7 +48,8 @@ from m3ser.text.language_codes import language_code
 
 __all__ = ["Annotation", "Progress", "annotate"]
 
-SETTINGS, LIST, ANSWERS, LOCK = "settings.json", "list.jsonl", "answers.jsonl", "lock"
+Engine: TypeAlias = Literal["local", "ray"]
+"""Who answers; see :func:`annotate`."""
 
 _CHUNK = 8
 """Items that go through the model together; how they are cut does not depend on the number of workers."""
@@ -118,6 +115,8 @@ def annotate(
     retry_failed: bool = False,
     progress: Callable[[Progress], None] | None = None,
     language: str | None = None,
+    engine: Engine = "local",
+    ray_address: str | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -153,6 +152,9 @@ def annotate(
         progress: told how far it is.
         language: of the words, as a BCP 47 code, where a manifest's column language does not name it; None: as in
             :meth:`m3ser.Recogniser.predict`.
+        engine: "local": on this machine; "ray": on a Ray cluster (extra ``ray``), which has to have m3ser and the
+            recordings on each machine. The answers are the same, and either goes on with what the other began.
+        ray_address: see :func:`m3ser.inference.cluster.ray_cluster`.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -166,7 +168,7 @@ def annotate(
     out = Path(out)
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
-    _check(paths, out, text=text, workers=workers, max_seconds=max_seconds)
+    _check(paths, out, text=text, workers=workers, max_seconds=max_seconds, engine=engine)
     language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
     bundle = find_bundle(model)
@@ -183,17 +185,17 @@ def annotate(
         "language": language,
     }
     tell = progress or (lambda _: None)
-    with _claimed(out, settings, overwrite=overwrite) as folder:
+    with claimed(out, settings, overwrite=overwrite) as folder:
         listing = Listing(
             folder / LIST, find_items(paths), words=text, progress=lambda count: tell(Progress("listing", count, 0))
         )
-        _begin(folder, settings, overwrite=overwrite)
+        begin(folder, settings, overwrite=overwrite)
         with AnswerJournal(folder / ANSWERS) as journal:
             work = _Work(listing, journal, setup, text, tell, language)
             dropped = work.recall(out)
             if retry_failed:
                 listing.retry_failed()
-            work.answer(workers)
+            work.answer(workers, engine, ray_address)
             tell(Progress("writing", listing.settled, len(listing), work.audio_seconds))
             failures = work.write(out)
     return Annotation(
@@ -251,7 +253,7 @@ class _Work:
             )
         return strange
 
-    def answer(self, workers: int | None) -> None:
+    def answer(self, workers: int | None, engine: Engine, ray_address: str | None) -> None:
         """Answer everything that waits."""
         self._say(())
         waiting = self._listing.waiting
@@ -259,9 +261,16 @@ class _Work:
             return
         count = processes_for(waiting, workers, _CHUNK)
         tasks = split(self._requests(), _CHUNK)
-        answers = (
-            answer_here(self._setup, tasks) if count == 1 else answer_in_processes(self._setup, tasks, workers=count)
-        )
+        if engine == "ray":
+            from m3ser.inference.annotation.on_ray import answer_on_ray
+
+            answers = answer_on_ray(
+                self._setup, tasks, waiting=waiting, workers=workers, size=_CHUNK, address=ray_address
+            )
+        elif count == 1:
+            answers = answer_here(self._setup, tasks)
+        else:
+            answers = answer_in_processes(self._setup, tasks, workers=count)
         with closing(answers):
             for some in answers:
                 self._keep(some)
@@ -303,7 +312,9 @@ class _Work:
         return None
 
 
-def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float) -> None:
+def _check(
+    paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float, engine: Engine
+) -> None:
     check_format(out)
     if not out.parent.is_dir():
         raise UsageError(f"'{out}' cannot be written: there is no folder '{out.parent}'.")
@@ -319,6 +330,8 @@ def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None,
         raise UsageError(f"workers is {workers}; it must be 1 or more, or None for one per core.")
     if not max_seconds > 0:
         raise UsageError(f"max_seconds is {max_seconds}; it must be above 0.")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"There is no engine '{engine}'; known are local and ray.")
 
 
 def _transcriber(wanted: Transcriber | str | None, words: Words) -> Transcriber | str | None:
@@ -329,74 +342,3 @@ def _transcriber(wanted: Transcriber | str | None, words: Words) -> Transcriber 
         found = default_transcriber()
         return None if found is None else found.name
     return get_transcriber(wanted).name if isinstance(wanted, str) else wanted
-
-
-# The journal's folder
-
-
-@contextmanager
-def _claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterator[Path]:
-    """The folder beside the table, for this process alone.
-
-    Raises:
-        UsageError: what is there is not to be gone on with, or another process is at it.
-        DataError: it cannot be made or read.
-    """
-    folder = out.with_name(f"{out.name}.journal")
-    made = not folder.exists()
-    if out.exists() and not (folder / SETTINGS).exists() and not overwrite:
-        raise UsageError(
-            f"'{out}' is there already, and no journal of it; name another file, or replace it with --overwrite."
-        )
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = filelock.FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise UsageError(f"'{out}' is being written by another m3ser annotate; wait for its end.") from None
-    except OSError as error:
-        raise DataError(f"Folder '{folder}' cannot be made: {error.strerror or error}.") from error
-    try:
-        if not overwrite and _holds_anything(folder / ANSWERS):
-            _compare(out, folder / SETTINGS, settings)
-        yield folder
-    finally:
-        lock.release()
-        if made and not (folder / SETTINGS).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _holds_anything(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except OSError:
-        return False
-
-
-def _begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Write down what the answers depend on, once there is something to answer."""
-    if overwrite:
-        with suppress(FileNotFoundError):
-            (folder / ANSWERS).unlink()
-    write_whole(folder / SETTINGS, json.dumps(settings, indent=2) + "\n", "Journal")
-
-
-def _compare(out: Path, path: Path, settings: dict[str, Any]) -> None:
-    if not path.exists():
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read: {error}.") from error
-    if not isinstance(before, dict):
-        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
-    differing = [
-        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights under the model's name"
-        for name, value in settings.items()
-        if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
-    ]
-    if differing:
-        raise UsageError(
-            f"'{out}' was begun with other settings ({'; '.join(differing)}): go on with those, name another file, or "
-            "begin anew with --overwrite."
-        )

@@ -16,7 +16,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
@@ -30,6 +30,8 @@ from m3ser.text.asr import Transcriber
 
 __all__ = [
     "Answer",
+    "Answers",
+    "Crew",
     "Setup",
     "Task",
     "answer_here",
@@ -120,7 +122,8 @@ def answer_in_processes(setup: Setup, tasks: Iterator[Task], *, workers: int) ->
     Raises:
         M3serError: what a worker met with while it began.
     """
-    yield from _Crew(setup, tasks, workers).answers()
+    with closing(Crew(setup, workers)) as crew:
+        yield from crew.answers(tasks)
 
 
 class _Worker:
@@ -160,37 +163,51 @@ class _Worker:
         self.connection.close()
 
 
-class _Crew:
-    """Several workers and the tasks between them."""
+class Crew:
+    """Several workers and the tasks between them.
 
-    def __init__(self, setup: Setup, tasks: Iterator[Task], size: int) -> None:
+    Args:
+        setup: what each makes its recogniser of.
+        size: how many there are.
+    """
+
+    def __init__(self, setup: Setup, size: int) -> None:
         self._setup = setup
-        self._tasks = tasks
         self._size = size
+        self._tasks: Iterator[Task] = iter(())
         self._again: deque[Task] = deque()
         self._workers: list[_Worker] = []
         self._lost_in_a_row = 0
 
-    def answers(self) -> Answers:
-        try:
-            self._workers = [_Worker(self._setup) for _ in range(self._size)]
-            for most in range(1, _AHEAD + 1):
-                for worker in self._workers:
-                    self._supply(worker, most)
-            while busy := {worker.connection: worker for worker in self._workers if worker.asked}:
-                for connection in wait(list(busy)):
-                    worker = busy[connection]  # type: ignore[index]
-                    try:
-                        message = worker.connection.recv()
-                    except (EOFError, OSError):
-                        yield from self._lost(worker)
-                        continue
-                    yield from self._heard(worker, message)
+    def answers(self, tasks: Iterator[Task]) -> Answers:
+        """Answer tasks, as the answers come. When all of them have come, it can be asked again.
+
+        Raises:
+            M3serError: what a worker met with while it began.
+        """
+        self._tasks = tasks
+        while len(self._workers) < self._size:
+            self._workers.append(_Worker(self._setup))
+        for most in range(1, _AHEAD + 1):
             for worker in self._workers:
+                self._supply(worker, most)
+        while busy := {worker.connection: worker for worker in self._workers if worker.asked}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    message = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield from self._lost(worker)
+                    continue
+                yield from self._heard(worker, message)
+
+    def close(self) -> None:
+        """Let workers end that have answered everything, and have the others ended."""
+        for worker in self._workers:
+            if not worker.asked:
                 worker.dismiss()
-        finally:
-            for worker in self._workers:
-                worker.end()
+        for worker in self._workers:
+            worker.end()
 
     def _supply(self, worker: _Worker, most: int = _AHEAD) -> None:
         """Give a worker something to do. What another worker may have ended by, it gets alone."""

@@ -1,0 +1,92 @@
+"""The folder beside a table: one process at a time goes on with it, and only with the settings it was begun with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from m3ser.errors import DataError, UsageError
+from m3ser.files import write_whole
+
+__all__ = ["ANSWERS", "LIST", "begin", "claimed"]
+
+LIST, ANSWERS = "list.jsonl", "answers.jsonl"
+_SETTINGS, _LOCK = "settings.json", "lock"
+
+
+@contextmanager
+def claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterator[Path]:
+    """The folder beside the table, for this process alone.
+
+    Raises:
+        UsageError: what is there is not to be gone on with, or another process is at it.
+        DataError: it cannot be made or read.
+    """
+    folder = out.with_name(f"{out.name}.journal")
+    made = not folder.exists()
+    if out.exists() and not (folder / _SETTINGS).exists() and not overwrite:
+        raise UsageError(
+            f"'{out}' is there already, and no journal of it; name another file, or replace it with --overwrite."
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = filelock.FileLock(folder / _LOCK, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UsageError(f"'{out}' is being written by another m3ser annotate; wait for its end.") from None
+    except OSError as error:
+        raise DataError(f"Folder '{folder}' cannot be made: {error.strerror or error}.") from error
+    try:
+        if not overwrite and _holds_anything(folder / ANSWERS):
+            _compare(out, folder / _SETTINGS, settings)
+        yield folder
+    finally:
+        lock.release()
+        if made and not (folder / _SETTINGS).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _holds_anything(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
+    """Write down what the answers depend on, once there is something to answer.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    if overwrite:
+        with suppress(FileNotFoundError):
+            (folder / ANSWERS).unlink()
+    write_whole(folder / _SETTINGS, json.dumps(settings, indent=2) + "\n", "Journal")
+
+
+def _compare(out: Path, path: Path, settings: dict[str, Any]) -> None:
+    if not path.exists():
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}.") from error
+    if not isinstance(before, dict):
+        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
+    differing = [
+        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights under the model's name"
+        for name, value in settings.items()
+        if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
+    ]
+    if differing:
+        raise UsageError(
+            f"'{out}' was begun with other settings ({'; '.join(differing)}): go on with those, name another file, or "
+            "begin anew with --overwrite."
+        )
