@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,9 @@ _OWN_CLUSTER = {
 }
 _OBJECTS = 512 << 20
 """Bytes for what is on its way between processes of a cluster of our own; Ray's default is a third of the memory."""
+
+_PATIENCE = 10.0
+"""Seconds that a cluster is given to answer at its address."""
 
 
 @contextmanager
@@ -71,6 +75,9 @@ def _join(address: str, cores: int | None) -> None:
 
     import ray
 
+    if cores is None:
+        _knock(address)
+
     own: dict[str, Any] = (
         {} if cores is None else {"num_cpus": cores, "object_store_memory": _OBJECTS, "include_dashboard": False}
     )
@@ -79,3 +86,18 @@ def _join(address: str, cores: int | None) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         what = "A Ray cluster of this machine cannot be begun" if own else f"Ray cluster '{address}' cannot be joined"
         raise M3serError(f"{what}: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds whether anything is at HOST:PORT; Ray itself tries for minutes.
+
+    Raises:
+        M3serError: nothing is.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()):
+        return  # "auto", or what Ray says itself that it is none
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise M3serError(f"No Ray cluster is at '{address}': {getattr(error, 'strerror', None) or error}.") from error

@@ -78,7 +78,7 @@ def _answered(brief: _Brief, wave: list[Task], actors: int) -> Answers:
         _Answerer,
         fn_constructor_args=(brief,),
         batch_size=None,
-        compute=ActorPoolStrategy(size=actors),
+        compute=ActorPoolStrategy(size=min(actors, blocks)),
         num_cpus=1,
     )
     try:
