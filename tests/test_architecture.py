@@ -29,8 +29,9 @@ BELOW = {
     "models": COMMON | {"encoders"},
     "training": COMMON | {"audio", "text", "corpora", "evaluation", "encoders", "models"},
     "inference": COMMON | {"audio", "text", "corpora"},
+    "serving": COMMON | {"audio", "text", "inference"},
     "bench": COMMON | {"audio", "text", "encoders", "models", "training", "inference"},
-    "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference", "bench"},
+    "cli": COMMON | {"audio", "text", "corpora", "evaluation", "models", "training", "inference", "serving", "bench"},
 }
 """What each room stands on. `models` reaches the command line by its torch-free list of systems alone."""
 

@@ -31,6 +31,7 @@ from m3ser.cli.models_verb import models
 from m3ser.cli.predict import predict
 from m3ser.cli.report import report
 from m3ser.cli.reproduce import reproduce
+from m3ser.cli.serve import serve
 from m3ser.cli.terminal import complain
 from m3ser.cli.timeline import timeline
 from m3ser.cli.train import train
@@ -104,6 +105,7 @@ app.command()(predict)
 app.command()(annotate)
 app.command()(timeline)
 app.command()(listen)
+app.command()(serve)
 app.command()(demo)
 app.command()(models)
 app.add_typer(corpora, name="corpora")

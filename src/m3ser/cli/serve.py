@@ -1,0 +1,90 @@
+"""``m3ser serve``: the model as a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m3ser.cli.terminal import complain
+from m3ser.errors import needing
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is every network of the machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", help="0 takes any that is free.")] = 8080,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
+        ),
+    ] = "starter",
+    transcriber: Annotated[
+        str | None,
+        typer.Option(
+            "--transcriber",
+            metavar="NAME",
+            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
+        ),
+    ] = None,
+    no_transcriber: Annotated[
+        bool, typer.Option("--no-transcriber", help="Transcribe nothing: given words, or the voice alone.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Processes that decode recordings. Default: one per core."),
+    ] = None,
+    max_duration: Annotated[
+        float, typer.Option("--max-duration", metavar="SECONDS", min=0.1, help="The longest recording that is taken.")
+    ] = 600.0,
+    max_bytes: Annotated[
+        int, typer.Option("--max-bytes", metavar="N", min=1, help="The largest request that is read.")
+    ] = 32_000_000,
+    queue_size: Annotated[
+        int,
+        typer.Option("--queue-size", metavar="N", min=1, help="Requests taken on at a time; the next one gets 503."),
+    ] = 64,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file",
+            metavar="FILE",
+            show_default=False,
+            help="Keys that open the service, one a line. Left out: everybody who reaches it may ask.",
+        ),
+    ] = None,
+    no_page: Annotated[bool, typer.Option("--no-page", help="Serve the API alone, without the web page.")] = False,
+) -> None:
+    """Serve the model over HTTP.
+
+    POST /v1/emotions takes a recording and answers with the same JSON as m3ser predict --json. It listens on this
+    machine alone unless --host says otherwise. Requests are logged on stderr, one JSON object a line, without what was
+    said. Ctrl-C or SIGTERM stops it: what was accepted is answered first.
+    """
+    with needing("serve", "m3ser serve"):
+        from m3ser.serving.server import serve as serve_until_stopped
+    from m3ser.serving.keys import read_api_keys
+    from m3ser.serving.settings import ServiceSettings
+
+    chosen = {} if workers is None else {"workers": workers}
+    settings = ServiceSettings(
+        model=model,
+        host=host,
+        port=port,
+        transcriber=None if no_transcriber else transcriber or "auto",
+        api_keys=() if api_key_file is None else read_api_keys(api_key_file),
+        page=not no_page,
+        max_duration=max_duration,
+        max_bytes=max_bytes,
+        queue_size=queue_size,
+        **chosen,
+    )
+    if not settings.is_loopback and not settings.api_keys:
+        complain(f"warning: everybody who reaches {host} may ask this service; --api-key-file asks for a key.")
+    complain(f"listening on http://{host}:{port}")
+    serve_until_stopped(settings)

@@ -1,0 +1,198 @@
+"""What a request carries, read within limits: nothing is buffered beyond them, and nobody may take for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from m3ser.errors import UsageError
+from m3ser.inference.requests import TRANSCRIBE, TextRequest
+from m3ser.serving.problems import ProblemError
+from m3ser.serving.service import Recording
+from m3ser.serving.settings import ServiceSettings
+
+__all__ = ["Asked", "read_asked"]
+
+_LARGEST_TEXT = 100_000  # bytes of a field; an hour of speech is about half of it
+_MOST_FIELDS = 64
+_LONGEST_NAME = 255  # characters
+_FIELDS = ("text", "transcribe", "language", "timeline")
+_RAW = ("audio/", "video/")
+_RAW_EXACT = ("application/octet-stream", "application/ogg")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a client wants to know.
+
+    Attributes:
+        recordings: in the order in which they were sent.
+        texts: what is said in them; empty: it is not known.
+        transcribe: whether words are to be transcribed where none are given; None: nothing was said about it.
+        language: of the words; None: it is not known.
+        timeline: whether emotions over time are asked for.
+    """
+
+    recordings: tuple[Recording, ...] = ()
+    texts: tuple[str, ...] = ()
+    transcribe: bool | None = None
+    language: str | None = None
+    timeline: bool = False
+
+    def text_of(self, index: int) -> TextRequest:
+        """What a recogniser is to do about the words of one recording."""
+        if self.texts:
+            return self.texts[index]
+        return None if self.transcribe is False else TRANSCRIBE
+
+
+async def read_asked(request: Request, settings: ServiceSettings, *, most_files: int) -> Asked:
+    """Read a request's body, whichever of the three forms it has.
+
+    ``multipart/form-data`` with parts `file`, `text`, `transcribe`, `language`, `timeline`; a recording as the body
+    itself (``audio/*``) with the other four in the query; or ``application/json`` with `text` and `language`.
+
+    Raises:
+        ProblemError: 400, 408, 413 or 415: what is wrong with it.
+        ClientDisconnect: the client is gone.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = _limited(request, settings)
+    if kind == "multipart/form-data":
+        return await _multipart(request, body, settings, most_files=most_files)
+    if kind == "application/json":
+        return _from_json(await _whole(body))
+    if kind.startswith(_RAW) or kind in _RAW_EXACT:
+        values = [(name, value) for name, value in request.query_params.multi_items() if name != "name"]
+        name = _shown_name(request.query_params.get("name"))
+        return _asked(values, (Recording(await _whole(body), name),))
+    raise ProblemError(
+        415,
+        "unsupported-content-type",
+        f"The content type is {kind[:80]!r}; expected multipart/form-data, audio/* or application/json.",
+    )
+
+
+async def _limited(request: Request, settings: ServiceSettings) -> AsyncGenerator[bytes, None]:
+    too_large = ProblemError(
+        413,
+        "body-too-large",
+        f"The body is larger than {settings.max_bytes:,} bytes; expected at most that.",
+        {"Connection": "close"},
+    )
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > settings.max_bytes:
+        raise too_large
+    loop = asyncio.get_running_loop()
+    end = loop.time() + settings.body_seconds
+    received = 0
+    while True:
+        try:
+            message = await asyncio.wait_for(request.receive(), max(0.0, end - loop.time()))
+        except asyncio.TimeoutError as error:
+            raise ProblemError(
+                408,
+                "body-too-slow",
+                f"The body did not arrive within {settings.body_seconds:g} s.",
+                {"Connection": "close"},
+            ) from error
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        received += len(chunk)
+        if received > settings.max_bytes:
+            raise too_large
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+async def _whole(body: AsyncGenerator[bytes, None]) -> bytes:
+    content = bytearray()
+    async for chunk in body:
+        content += chunk
+    return bytes(content)
+
+
+async def _multipart(
+    request: Request, body: AsyncGenerator[bytes, None], settings: ServiceSettings, *, most_files: int
+) -> Asked:
+    parser = MultiPartParser(
+        request.headers, body, max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_LARGEST_TEXT
+    )
+    parser.spool_max_size = settings.max_bytes + 1  # nothing is ever written to a disk
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise ProblemError(400, "bad-form", f"The form cannot be read: {error.message}") from error
+    recordings, values = [], []
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            if name != "file":
+                raise ProblemError(400, "bad-form", f"A file has the name {name[:40]!r}; expected 'file'.")
+            recordings.append(Recording(await value.read(), _shown_name(value.filename)))
+            await value.close()
+        else:
+            values.append((name, value))
+    return _asked(values, tuple(recordings))
+
+
+def _from_json(content: bytes) -> Asked:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(400, "bad-json", "The body is not JSON; expected an object with the key text.") from error
+    if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+        raise ProblemError(400, "bad-json", "The body has no text; expected an object whose key text is a string.")
+    unknown = [name for name in found if name not in ("text", "language")]
+    if unknown:
+        raise ProblemError(400, "bad-json", f"The key {unknown[0][:40]!r} is not known; known are text, language.")
+    language = found.get("language")
+    if language is not None and not isinstance(language, str):
+        raise ProblemError(400, "bad-json", "The language is not a string; expected a code such as 'en'.")
+    return Asked(texts=(found["text"],), language=language)
+
+
+def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> Asked:
+    unknown = [name for name, _ in values if name not in _FIELDS]
+    if unknown:
+        raise UsageError(f"The field {unknown[0][:40]!r} is not known; known are {', '.join(_FIELDS)} and file.")
+    texts = tuple(value for name, value in values if name == "text")
+    single = {name: value for name, value in values if name != "text"}
+    transcribe = _flag(single, "transcribe")
+    if texts and transcribe:
+        raise UsageError("The text is given and transcribe asks for another one; give one of them.")
+    return Asked(
+        recordings=recordings,
+        texts=texts,
+        transcribe=transcribe,
+        language=single.get("language") or None,
+        timeline=bool(_flag(single, "timeline")),
+    )
+
+
+def _flag(values: dict[str, str], name: str) -> bool | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    if value.lower() in ("true", "1"):
+        return True
+    if value.lower() in ("false", "0"):
+        return False
+    raise UsageError(f"{name} is {value[:40]!r}; expected true or false.")
+
+
+def _shown_name(name: str | None) -> str | None:
+    """The last part of a file's name, without what cannot be printed."""
+    if not name:
+        return None
+    last = PurePosixPath(PureWindowsPath(name).name).name
+    return "".join(char for char in last if char.isprintable())[:_LONGEST_NAME] or None

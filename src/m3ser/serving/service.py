@@ -1,0 +1,201 @@
+"""What REST, WebSocket and the page share: recordings and words in, predictions out, within limits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m3ser.audio import SAMPLE_RATE
+from m3ser.inference import Recogniser, Request
+from m3ser.inference.requests import TRANSCRIBE, TextRequest
+from m3ser.inference.timeline import Timeline
+from m3ser.schema import Prediction
+from m3ser.serving.decoding import DecoderPool
+from m3ser.serving.engine import Engine, overloaded
+from m3ser.serving.keys import ApiKeys
+from m3ser.serving.metrics import Metrics
+from m3ser.serving.problems import ProblemError
+from m3ser.serving.settings import ServiceSettings, cores
+
+__all__ = ["Recording", "Service"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recording as a client sent it.
+
+    Attributes:
+        content: the file's bytes.
+        name: what the client calls it; it is echoed, and never opened.
+    """
+
+    content: bytes
+    name: str | None = None
+
+
+class Service:
+    """One model, its decoders and its queue, for everything that is mounted in the app.
+
+    Args:
+        settings: its limits.
+        recogniser: the model; one processor thread for each call suits :attr:`ServiceSettings.lanes`.
+
+    Attributes:
+        settings, recogniser: as given.
+        keys: who may ask.
+        metrics: what is counted.
+        ready: whether it answers.
+    """
+
+    def __init__(self, settings: ServiceSettings, recogniser: Recogniser) -> None:
+        self.settings = settings
+        self.recogniser = recogniser
+        self.keys = ApiKeys(settings.api_keys)
+        self.metrics = Metrics()
+        self.ready = False
+        self._decoders = DecoderPool(
+            size=settings.workers,
+            max_seconds=settings.max_duration,
+            max_bytes=settings.max_bytes,
+            time_limit=settings.decode_seconds,
+            restarted=lambda reason: self.metrics.decoder_restarts.labels(reason).inc(),
+        )
+        self._engine = Engine(
+            recogniser,
+            lanes=settings.lanes or cores(),
+            batch_size=settings.batch_size,
+            batch_wait=settings.batch_wait,
+            max_wait=settings.max_wait,
+            metrics=self.metrics,
+        )
+        self._timelines = ThreadPoolExecutor(1, thread_name_prefix="m3ser-timeline")
+        self._in_house = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the decoders, load the model and have it answer once, so that the first client does not wait for that.
+
+        Raises:
+            M3serError: the model or a decoder cannot be started.
+        """
+        self._decoders.start()
+        self._engine.start()
+        noise = np.random.default_rng(0).normal(scale=0.1, size=SAMPLE_RATE).astype(np.float32)
+        reads, hears = (part is not None for part in self._parts())
+        if hears:
+            self._engine.submit(Request(noise, text=TRANSCRIBE, sample_rate=SAMPLE_RATE)).result()
+        if reads:
+            self._engine.submit(Request(noise if hears else None, text="Hello.", sample_rate=SAMPLE_RATE)).result()
+        self.ready = True
+
+    def _parts(self) -> tuple[object, object]:
+        manifest = self.recogniser.bundle.manifest
+        return manifest.text, manifest.audio
+
+    def stop(self) -> None:
+        """End everything; what is still waiting is cancelled."""
+        self.ready = False
+        self._timelines.shutdown(wait=False, cancel_futures=True)
+        self._engine.stop()
+        self._decoders.stop()
+        self._timelines.shutdown()
+
+    @contextmanager
+    def admitted(self, count: int = 1) -> Iterator[None]:
+        """Take `count` requests into the house for as long as this lasts.
+
+        Raises:
+            ProblemError: 503, there is no room for them.
+        """
+        with self._lock:
+            if self._in_house + count > self.settings.queue_size:
+                raise overloaded(1)
+            self._in_house += count
+            self.metrics.in_house.set(self._in_house)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_house -= count
+                self.metrics.in_house.set(self._in_house)
+
+    async def predict(
+        self, recording: Recording | None, *, text: TextRequest = TRANSCRIBE, language: str | None = None
+    ) -> Prediction:
+        """Recognise one utterance; cancelling this drops it from whatever queue it is in.
+
+        Args:
+            recording: None: the text alone.
+            text: as in :meth:`m3ser.inference.Recogniser.predict`.
+            language: as there.
+
+        Raises:
+            M3serError: as there; ProblemError: 503 or 504, it could not be answered in time.
+        """
+        return await self._in_time(self._predict(recording, text, language))
+
+    async def _predict(self, recording: Recording | None, text: TextRequest, language: str | None) -> Prediction:
+        waveform = None if recording is None else await self.decode(recording)
+        request = Request(waveform, text=text, sample_rate=None if waveform is None else SAMPLE_RATE, language=language)
+        prediction = await _outcome(self._engine.submit(request))
+        self.metrics.audio_seconds.inc(prediction.duration or 0.0)
+        return replace(prediction, file=None if recording is None else recording.name)
+
+    async def timeline(
+        self, recording: Recording, *, text: TextRequest = TRANSCRIBE, language: str | None = None
+    ) -> Timeline:
+        """Emotions over time in a recording; the timeline has been gone through to its end.
+
+        Args and raises as in :meth:`predict`.
+        """
+        return await self._in_time(self._timeline(recording, text, language))
+
+    async def _timeline(self, recording: Recording, text: TextRequest, language: str | None) -> Timeline:
+        waveform = await self.decode(recording, may_be_silent=True)
+        timeline = self.recogniser.timeline(waveform, text=text, sample_rate=SAMPLE_RATE, language=language)
+        timeline.file = recording.name
+        nobody_waits = threading.Event()
+
+        def go_through() -> None:
+            for _ in timeline:
+                if nobody_waits.is_set():
+                    return
+
+        try:
+            await _outcome(self._timelines.submit(go_through))
+        finally:
+            nobody_waits.set()
+        self.metrics.audio_seconds.inc(timeline.duration or 0.0)
+        return timeline
+
+    async def decode(self, recording: Recording, *, may_be_silent: bool = False) -> NDArray[np.float32]:
+        """A recording as (samples,) float32, mono, 16 kHz, decoded where it can do no harm.
+
+        Raises:
+            AudioError: the recording cannot be used.
+            ProblemError: it takes too long (504), or nothing here reads its format (415).
+        """
+        return await _outcome(
+            self._decoders.decode(recording.content, name=recording.name, may_be_silent=may_be_silent)
+        )
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        limit = self.settings.request_seconds
+        try:
+            return await asyncio.wait_for(work, limit)
+        except asyncio.TimeoutError as error:
+            raise ProblemError(504, "timeout", f"The answer took more than {limit:g} s.") from error
+
+
+async def _outcome(future: Future[T]) -> T:
+    return await asyncio.wrap_future(future)
