@@ -32,7 +32,8 @@ _PATIENCE = 10.0
 def ray_cluster(address: str | None, *, cores: int, feature: str) -> Iterator[int]:
     """Be part of a cluster; of our own, which ends with this context, where there is no address.
 
-    A cluster that the program has joined before is gone on with, and not left.
+    A cluster that the program has joined before is gone on with, and not left. One of our own listens on loopback
+    alone, unless the program imported Ray before.
 
     Args:
         address: ``HOST:PORT`` of a cluster that this machine is part of, or "auto" to look for it; None: what the
@@ -58,6 +59,8 @@ def ray_cluster(address: str | None, *, cores: int, feature: str) -> Iterator[in
     if own:
         for name, value in _OWN_CLUSTER.items():
             os.environ.setdefault(name, value)
+    else:
+        _knock(address)
     with needing("ray", feature):
         import ray
     joined = not ray.is_initialized()
@@ -74,9 +77,6 @@ def _join(address: str, cores: int | None) -> None:
     import logging
 
     import ray
-
-    if cores is None:
-        _knock(address)
 
     own: dict[str, Any] = (
         {} if cores is None else {"num_cpus": cores, "object_store_memory": _OBJECTS, "include_dashboard": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import pickle
@@ -21,7 +22,8 @@ from m3ser.inference.annotation.workers import Setup
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.cluster import ray_cluster
 
-pytest.importorskip("ray", reason="needs the ray extra")
+# Not importorskip: a cluster listens on loopback alone only where Ray was not imported before.
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
 
 FATAL = '''
 import os, signal
