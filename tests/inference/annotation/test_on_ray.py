@@ -142,7 +142,7 @@ def test_the_table_is_that_of_this_machine(
     assert there.failures.read_bytes() == here.failures.read_bytes()
     assert (there.done, there.failed, there.answered) == (58, 2, 60)
     assert seen == sorted(seen)
-    assert len(set(seen)) > 4
+    assert len(set(seen)) >= 4
     assert any("onnxruntime" in name for name in loaded)
     assert not any("torch" in name for name in loaded)
 
