@@ -49,6 +49,22 @@ def serve(
         int,
         typer.Option("--queue-size", metavar="N", min=1, help="Requests taken on at a time; the next one gets 503."),
     ] = 64,
+    max_wait: Annotated[
+        float,
+        typer.Option(
+            "--max-wait", metavar="SECONDS", min=0.1, help="How long one waits for the model before it gets 503."
+        ),
+    ] = 10.0,
+    time_limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit", metavar="SECONDS", min=0.1, help="From a request's last byte to its answer, or 504."
+        ),
+    ] = 60.0,
+    stop_limit: Annotated[
+        float,
+        typer.Option("--stop-limit", metavar="SECONDS", min=1.0, help="For what was accepted, when it is stopped."),
+    ] = 20.0,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -82,9 +98,12 @@ def serve(
         max_duration=max_duration,
         max_bytes=max_bytes,
         queue_size=queue_size,
+        max_wait=max_wait,
+        request_seconds=time_limit,
+        stop_seconds=stop_limit,
         **chosen,
     )
     if not settings.is_loopback and not settings.api_keys:
         complain(f"warning: everybody who reaches {host} may ask this service; --api-key-file asks for a key.")
-    complain(f"listening on http://{host}:{port}")
-    serve_until_stopped(settings)
+    complain(f"loading {model} ...")
+    serve_until_stopped(settings, announce=lambda url: complain(f"listening on {url}; Ctrl-C stops it."))

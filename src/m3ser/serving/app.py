@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from m3ser import __version__, inference
 from m3ser.errors import M3serError
 from m3ser.inference import Recogniser
-from m3ser.serving.logs import RequestLog, facts_of
+from m3ser.serving.logs import GONE, RequestLog, facts_of
 from m3ser.serving.problems import MEDIA_TYPE, Problem, problem_of
 from m3ser.serving.rest import rest_router
 from m3ser.serving.service import Service
@@ -107,4 +107,6 @@ def _answer_problems(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, _: ClientDisconnect) -> Response:
-        return answer(request, Problem(499, "disconnected", "The client has gone."))
+        facts_of(request.scope)["cause"] = "disconnected"
+        service.metrics.failures.labels("disconnected").inc()
+        return Response(status_code=GONE)

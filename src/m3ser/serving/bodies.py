@@ -15,15 +15,20 @@ from starlette.requests import ClientDisconnect, Request
 from m3ser.errors import UsageError
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
 from m3ser.serving.problems import ProblemError
-from m3ser.serving.service import Recording
+from m3ser.serving.service import Buffer, Recording
 from m3ser.serving.settings import ServiceSettings
 
-__all__ = ["Asked", "read_asked"]
+__all__ = ["FIELDS", "LONGEST_TEXT", "Asked", "read_asked"]
 
-_LARGEST_TEXT = 100_000  # bytes of a field; an hour of speech is about half of it
-_MOST_FIELDS = 64
+FIELDS = ("text", "transcribe", "language", "timeline")
+"""What can be said about a recording, besides the recording."""
+
+LONGEST_TEXT = 20_000
+"""Characters; a quarter of an hour of speech. Models read the first few hundred words of it at most."""
+
+_LARGEST_FIELD = 4 * LONGEST_TEXT + 1  # bytes
+_LARGEST_JSON = 12 * LONGEST_TEXT  # bytes, every character an escape
 _LONGEST_NAME = 255  # characters
-_FIELDS = ("text", "transcribe", "language", "timeline")
 _RAW = ("audio/", "video/")
 _RAW_EXACT = ("application/octet-stream", "application/ogg")
 
@@ -53,26 +58,35 @@ class Asked:
         return None if self.transcribe is False else TRANSCRIBE
 
 
-async def read_asked(request: Request, settings: ServiceSettings, *, most_files: int) -> Asked:
+async def read_asked(request: Request, settings: ServiceSettings, buffer: Buffer, *, most_files: int) -> Asked:
     """Read a request's body, whichever of the three forms it has.
 
     ``multipart/form-data`` with parts `file`, `text`, `transcribe`, `language`, `timeline`; a recording as the body
-    itself (``audio/*``) with the other four in the query; or ``application/json`` with `text` and `language`.
+    itself (``audio/*``) with the other four, and its `name`, in the query; or ``application/json`` with `text` and
+    `language`.
+
+    Args:
+        request: nothing of its body has been read.
+        settings: the limits.
+        buffer: what its bytes are counted in.
+        most_files: how many recordings it may carry.
 
     Raises:
-        ProblemError: 400, 408, 413 or 415: what is wrong with it.
+        ProblemError: 400, 408, 413, 415 or 503: what is wrong with it.
+        UsageError: its parts contradict each other.
         ClientDisconnect: the client is gone.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = _limited(request, settings)
     if kind == "multipart/form-data":
-        return await _multipart(request, body, settings, most_files=most_files)
+        body = _limited(request, settings, buffer, largest=settings.max_bytes)
+        return await _from_form(request, body, settings, most_files=most_files)
     if kind == "application/json":
-        return _from_json(await _whole(body))
+        return _from_json(await _whole(_limited(request, settings, buffer, largest=_LARGEST_JSON)))
     if kind.startswith(_RAW) or kind in _RAW_EXACT:
-        values = [(name, value) for name, value in request.query_params.multi_items() if name != "name"]
-        name = _shown_name(request.query_params.get("name"))
-        return _asked(values, (Recording(await _whole(body), name),))
+        query = request.query_params.multi_items()
+        values = [(name, value) for name, value in query if name != "name"]
+        content = await _whole(_limited(request, settings, buffer, largest=settings.max_bytes))
+        return _asked(values, (Recording(content, _shown_name(request.query_params.get("name"))),))
     raise ProblemError(
         415,
         "unsupported-content-type",
@@ -80,15 +94,14 @@ async def read_asked(request: Request, settings: ServiceSettings, *, most_files:
     )
 
 
-async def _limited(request: Request, settings: ServiceSettings) -> AsyncGenerator[bytes, None]:
+async def _limited(
+    request: Request, settings: ServiceSettings, buffer: Buffer, *, largest: int
+) -> AsyncGenerator[bytes, None]:
     too_large = ProblemError(
-        413,
-        "body-too-large",
-        f"The body is larger than {settings.max_bytes:,} bytes; expected at most that.",
-        {"Connection": "close"},
+        413, "body-too-large", f"The body is larger than {largest:,} bytes; expected at most that."
     )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > settings.max_bytes:
+    if declared.isdecimal() and int(declared) > largest:
         raise too_large
     loop = asyncio.get_running_loop()
     end = loop.time() + settings.body_seconds
@@ -98,17 +111,15 @@ async def _limited(request: Request, settings: ServiceSettings) -> AsyncGenerato
             message = await asyncio.wait_for(request.receive(), max(0.0, end - loop.time()))
         except asyncio.TimeoutError as error:
             raise ProblemError(
-                408,
-                "body-too-slow",
-                f"The body did not arrive within {settings.body_seconds:g} s.",
-                {"Connection": "close"},
+                408, "body-too-slow", f"The body did not arrive within {settings.body_seconds:g} s."
             ) from error
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk = message.get("body", b"")
         received += len(chunk)
-        if received > settings.max_bytes:
+        if received > largest:
             raise too_large
+        buffer.grow(len(chunk))
         if chunk:
             yield chunk
         if not message.get("more_body", False):
@@ -122,11 +133,12 @@ async def _whole(body: AsyncGenerator[bytes, None]) -> bytes:
     return bytes(content)
 
 
-async def _multipart(
+async def _from_form(
     request: Request, body: AsyncGenerator[bytes, None], settings: ServiceSettings, *, most_files: int
 ) -> Asked:
+    most_fields = len(FIELDS) + most_files
     parser = MultiPartParser(
-        request.headers, body, max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_LARGEST_TEXT
+        request.headers, body, max_files=most_files, max_fields=most_fields, max_part_size=_LARGEST_FIELD
     )
     parser.spool_max_size = settings.max_bytes + 1  # nothing is ever written to a disk
     try:
@@ -137,9 +149,11 @@ async def _multipart(
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             if name != "file":
-                raise ProblemError(400, "bad-form", f"A file has the name {name[:40]!r}; expected 'file'.")
+                raise ProblemError(400, "bad-form", f"A file is called {name[:40]!r}; expected 'file'.")
             recordings.append(Recording(await value.read(), _shown_name(value.filename)))
             await value.close()
+        elif name == "file":
+            raise ProblemError(400, "bad-form", "The part 'file' is no file; expected one with a filename.")
         else:
             values.append((name, value))
     return _asked(values, tuple(recordings))
@@ -158,25 +172,39 @@ def _from_json(content: bytes) -> Asked:
     language = found.get("language")
     if language is not None and not isinstance(language, str):
         raise ProblemError(400, "bad-json", "The language is not a string; expected a code such as 'en'.")
-    return Asked(texts=(found["text"],), language=language)
+    return Asked(texts=(_checked_text(found["text"]),), language=language)
 
 
 def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> Asked:
-    unknown = [name for name, _ in values if name not in _FIELDS]
-    if unknown:
-        raise UsageError(f"The field {unknown[0][:40]!r} is not known; known are {', '.join(_FIELDS)} and file.")
-    texts = tuple(value for name, value in values if name == "text")
-    single = {name: value for name, value in values if name != "text"}
+    single: dict[str, str] = {}
+    texts = []
+    for name, value in values:
+        if name not in FIELDS:
+            raise UsageError(f"The field {name[:40]!r} is not known; known are file, {', '.join(FIELDS)}.")
+        if name == "text":
+            texts.append(_checked_text(value))
+        elif name in single:
+            raise UsageError(f"The field '{name}' is there twice; expected it once.")
+        else:
+            single[name] = value
     transcribe = _flag(single, "transcribe")
     if texts and transcribe:
         raise UsageError("The text is given and transcribe asks for another one; give one of them.")
     return Asked(
         recordings=recordings,
-        texts=texts,
+        texts=tuple(texts),
         transcribe=transcribe,
         language=single.get("language") or None,
         timeline=bool(_flag(single, "timeline")),
     )
+
+
+def _checked_text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise ProblemError(
+            413, "text-too-long", f"The text has {len(text):,} characters; expected at most {LONGEST_TEXT:,}."
+        )
+    return text
 
 
 def _flag(values: dict[str, str], name: str) -> bool | None:

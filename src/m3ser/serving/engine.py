@@ -6,7 +6,7 @@ one queue, first come, first served. What has been cancelled, or has waited too 
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
 from collections import deque
@@ -23,8 +23,6 @@ from m3ser.serving.metrics import Metrics
 from m3ser.serving.problems import ProblemError
 
 __all__ = ["Engine", "overloaded"]
-
-_log = logging.getLogger("m3ser.serving")
 
 
 class Recogniser(Protocol):
@@ -44,7 +42,7 @@ class _Job:
 
 def overloaded(seconds: float) -> ProblemError:
     """The problem of somebody who should come again in so many seconds."""
-    wait = max(1, round(seconds))
+    wait = max(1, math.ceil(seconds))
     return ProblemError(
         503, "overloaded", f"The service is busy; try again in {wait} s.", headers={"Retry-After": str(wait)}
     )
@@ -80,6 +78,10 @@ class Engine:
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._stopped = False
+        self._idle = 0
+        self._seconds_each = 0.05  # that an utterance takes, smoothed; a guess until some were answered
+        self._lanes = lanes
+        self._here = threading.local()  # a lane's own: when it began with what it is at
         self._threads = [threading.Thread(target=self._run, name="m3ser-lane", daemon=True) for _ in range(lanes)]
 
     def start(self) -> None:
@@ -96,7 +98,12 @@ class Engine:
             self._waiting.clear()
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            if thread.is_alive():
+                thread.join()
+
+    def seconds_for(self, count: int) -> float:
+        """About how long so many utterances will take."""
+        return count * self._seconds_each / self._lanes
 
     def submit(self, request: Request) -> Future[Prediction]:
         """Ask for one utterance; the answer raises what :meth:`m3ser.inference.Recogniser.predict` raises.
@@ -119,12 +126,28 @@ class Engine:
             taken: deque[list[_Job]] = deque()
             try:
                 for outcomes in self._recogniser.predict_chunks(self._chunks(taken)):
-                    for job, outcome in zip(taken.popleft(), outcomes, strict=True):
+                    jobs = taken.popleft()
+                    for job, outcome in zip(jobs, outcomes, strict=True):
                         _settle(job, outcome)
-            except Exception as error:  # noqa: BLE001 - a bug, or memory that ran out: the service goes on
-                _log.exception("The model failed")
+                    self._note_pace(len(jobs))
+            except Exception:  # noqa: BLE001 - a bug, or memory that ran out: the service goes on
                 for job in (job for jobs in taken for job in jobs):
-                    job.future.set_exception(error)
+                    self._answer_alone(job)
+
+    def _answer_alone(self, job: _Job) -> None:
+        """What failed in company is asked again, so that one request does not take others with it."""
+        try:
+            ((outcome,),) = self._recogniser.predict_chunks(iter([[job.request]]))
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            job.future.set_exception(error)
+        else:
+            _settle(job, outcome)
+
+    def _note_pace(self, count: int) -> None:
+        now = time.monotonic()
+        seconds = (now - self._here.begun) / count
+        self._here.begun = now
+        self._seconds_each += 0.1 * (seconds - self._seconds_each)
 
     def _chunks(self, taken: deque[list[_Job]]) -> Iterator[list[Request | AudioSource]]:
         """Batches as they come; an empty one where nothing waits, so that what was read ahead is answered."""
@@ -138,12 +161,11 @@ class Engine:
     def _take(self, *, block: bool) -> list[_Job]:
         jobs: list[_Job] = []
         with self._changed:
-            while block and not self._waiting and not self._stopped:
-                self._changed.wait()
-            if block and self._batch_wait and len(self._waiting) < self._batch_size:
-                self._changed.wait_for(
-                    lambda: len(self._waiting) >= self._batch_size or self._stopped, timeout=self._batch_wait
-                )
+            if block:
+                self._wait_for_company()
+                self._here.begun = time.monotonic()
+            elif self._idle:
+                return []  # another lane can have it now, this one only once it has answered
             now = time.monotonic()
             while self._waiting and len(jobs) < self._batch_size:
                 job = self._waiting.popleft()
@@ -152,11 +174,20 @@ class Engine:
                     continue
                 self._metrics.queue_seconds.observe(waited)
                 if waited > self._max_wait:
-                    job.future.set_exception(overloaded(self._max_wait))
+                    job.future.set_exception(overloaded(self.seconds_for(len(self._waiting))))
                 else:
                     jobs.append(job)
             self._metrics.queue_length.set(len(self._waiting))
         return jobs
+
+    def _wait_for_company(self) -> None:
+        """Wait until somebody asks, and then a little for others to join."""
+        self._idle += 1
+        self._changed.wait_for(lambda: self._waiting or self._stopped)
+        self._idle -= 1
+        self._changed.wait_for(
+            lambda: len(self._waiting) >= self._batch_size or self._stopped, timeout=self._batch_wait
+        )
 
 
 def _settle(job: _Job, outcome: Prediction | M3serError) -> None:

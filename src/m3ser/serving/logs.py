@@ -9,17 +9,20 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m3ser.serving.metrics import Metrics
 from m3ser.serving.problems import INTERNAL, MEDIA_TYPE
+from m3ser.serving.unread import UnreadBody
 
-__all__ = ["JsonLines", "RequestLog", "facts_of"]
+__all__ = ["GONE", "JsonLines", "RequestLog", "facts_of"]
+
+GONE = 499
+"""Stands for the status of a request whose client did not wait for one."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -37,15 +40,16 @@ class JsonLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
             line["trace"] = "".join(traceback.format_exception(*record.exc_info))
-        print(json.dumps(line, ensure_ascii=False, default=str), file=sys.stderr, flush=True)  # noqa: T201
+        print(json.dumps(line, default=str), file=sys.stderr, flush=True)  # noqa: T201
 
 
 class RequestLog:
@@ -66,19 +70,24 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
+        headers = Headers(scope=scope)
         facts = facts_of(scope)
-        facts["id"] = _request_id(scope["headers"])
+        facts["id"] = _request_id(headers)
+        body = UnreadBody(headers, receive)
         status = 0
 
         async def send_on(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = facts["id"]
+                answered = MutableHeaders(scope=message)
+                answered["X-Request-ID"] = facts["id"]
+                if not await body.is_dealt_with():
+                    answered["Connection"] = "close"
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            await self._app(scope, body.receive, send_on)
         except Exception:  # noqa: BLE001 - a bug; whoever asked is told so, and the log has the rest
             _log.exception("A request failed", extra={"facts": {"id": facts["id"]}})
             facts["cause"] = INTERNAL.cause
@@ -90,14 +99,12 @@ class RequestLog:
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
             seconds = time.perf_counter() - begun
-            self._metrics.requests.labels(route, str(status or 499)).inc()
+            self._metrics.requests.labels(route, str(status or GONE)).inc()
             self._metrics.seconds.labels(route).observe(seconds)
-            facts |= {"method": scope["method"], "route": route, "status": status or 499}
+            facts |= {"method": scope["method"][:16], "route": route, "status": status or GONE}
             _log.info("request", extra={"facts": {**facts, "ms": round(1000 * seconds, 1)}})
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(given := value.decode("latin-1")):
-            return given
-    return uuid.uuid4().hex
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

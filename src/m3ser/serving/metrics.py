@@ -20,7 +20,7 @@ class Metrics:
         requests: by route (its template, never the path that was asked for) and status.
         seconds: from the first byte of the head to the last of the answer, by route.
         failures: by cause, as in :class:`~m3ser.serving.problems.Problem`; recordings of a batch one by one.
-        in_house: requests that are being answered or wait.
+        taken_on: recordings and texts that are being answered or wait.
         queue_length: utterances that wait for the model.
         queue_seconds: how long they waited.
         batch_size: utterances that went through the model together.
@@ -35,7 +35,7 @@ class Metrics:
             "m3ser_request_seconds", "Seconds to the answer.", ("route",), buckets=_SECONDS, registry=self.registry
         )
         self.failures = Counter("m3ser_failures", "Failures by cause.", ("cause",), registry=self.registry)
-        self.in_house = Gauge("m3ser_requests_in_house", "Requests answered or waiting.", registry=self.registry)
+        self.taken_on = Gauge("m3ser_taken_on", "Recordings and texts answered or waiting.", registry=self.registry)
         self.queue_length = Gauge("m3ser_queue_length", "Utterances that wait.", registry=self.registry)
         self.queue_seconds = Histogram(
             "m3ser_queue_seconds", "Seconds that utterances waited.", buckets=_SECONDS, registry=self.registry

@@ -64,9 +64,11 @@ def rest_router(service: Service) -> APIRouter:
     async def emotions(request: Request) -> Response:
         """The emotion of one utterance, or with `timeline` the emotions over time in a recording."""
         service.keys.check(request.headers)
-        with service.admitted():
-            asked = await read_asked(request, service.settings, most_files=1)
-            found = await _unless_disconnected(request, _one(service, asked))
+        service.require_room()
+        with service.buffer() as buffer:
+            asked = await read_asked(request, service.settings, buffer, most_files=1)
+            with service.admitted():
+                found = await _unless_disconnected(request, _one(service, asked))
         facts_of(request.scope)["audio_seconds"] = found["duration"]
         return JSONResponse(found)
 
@@ -74,14 +76,15 @@ def rest_router(service: Service) -> APIRouter:
     async def batch(request: Request) -> Response:
         """The emotions of several utterances, in their order; one that fails takes no other with it."""
         service.keys.check(request.headers)
-        with service.admitted():
-            asked = await read_asked(request, service.settings, most_files=service.settings.max_files)
+        service.require_room()
+        with service.buffer() as buffer:
+            asked = await read_asked(request, service.settings, buffer, most_files=service.settings.max_files)
             count = len(asked.recordings)
             if not count or asked.timeline:
                 raise UsageError("A batch holds recordings and no timeline; expected one or more parts named file.")
             if asked.texts and len(asked.texts) != count:
                 raise UsageError(f"There are {count} recordings and {len(asked.texts)} texts; expected one for each.")
-            with service.admitted(count - 1):
+            with service.admitted(count):
                 results = await _unless_disconnected(request, _each(service, asked, facts_of(request.scope)["id"]))
         return JSONResponse({"results": results})
 

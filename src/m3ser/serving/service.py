@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from m3ser.audio import SAMPLE_RATE
 from m3ser.inference import Recogniser, Request
+from m3ser.inference.catalogue import BUNDLED
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
 from m3ser.inference.timeline import Timeline
 from m3ser.schema import Prediction
@@ -25,9 +26,11 @@ from m3ser.serving.metrics import Metrics
 from m3ser.serving.problems import ProblemError
 from m3ser.serving.settings import ServiceSettings, cores
 
-__all__ = ["Recording", "Service"]
+__all__ = ["Buffer", "Recording", "Service"]
 
 T = TypeVar("T")
+
+_CLIP = BUNDLED / "clips" / "1001_DFA_ANG_XX.wav"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,23 @@ class Recording:
 
     content: bytes
     name: str | None = None
+
+
+class Buffer:
+    """The bytes of one request that are in memory. Made by :meth:`Service.buffer`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.size = 0
+
+    def grow(self, count: int) -> None:
+        """Count `count` bytes more.
+
+        Raises:
+            ProblemError: 503, all requests together hold too many.
+        """
+        self._service._hold(count)
+        self.size += count
 
 
 class Service:
@@ -79,28 +99,25 @@ class Service:
             metrics=self.metrics,
         )
         self._timelines = ThreadPoolExecutor(1, thread_name_prefix="m3ser-timeline")
-        self._in_house = 0
+        self._taken_on = 0
+        self._buffered = 0
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start the decoders, load the model and have it answer once, so that the first client does not wait for that.
 
+        Begun once, it is not begun again.
+
         Raises:
             M3serError: the model or a decoder cannot be started.
         """
+        if self.ready:
+            return
         self._decoders.start()
         self._engine.start()
-        noise = np.random.default_rng(0).normal(scale=0.1, size=SAMPLE_RATE).astype(np.float32)
-        reads, hears = (part is not None for part in self._parts())
-        if hears:
-            self._engine.submit(Request(noise, text=TRANSCRIBE, sample_rate=SAMPLE_RATE)).result()
-        if reads:
-            self._engine.submit(Request(noise if hears else None, text="Hello.", sample_rate=SAMPLE_RATE)).result()
+        waveform = self._decoders.decode(_CLIP.read_bytes()).result()
+        self._engine.submit(Request(waveform, text=TRANSCRIBE, sample_rate=SAMPLE_RATE)).result()
         self.ready = True
-
-    def _parts(self) -> tuple[object, object]:
-        manifest = self.recogniser.bundle.manifest
-        return manifest.text, manifest.audio
 
     def stop(self) -> None:
         """End everything; what is still waiting is cancelled."""
@@ -112,22 +129,49 @@ class Service:
 
     @contextmanager
     def admitted(self, count: int = 1) -> Iterator[None]:
-        """Take `count` requests into the house for as long as this lasts.
+        """Take on `count` requests for as long as this lasts.
 
         Raises:
             ProblemError: 503, there is no room for them.
         """
         with self._lock:
-            if self._in_house + count > self.settings.queue_size:
-                raise overloaded(1)
-            self._in_house += count
-            self.metrics.in_house.set(self._in_house)
+            self._require_room(count)
+            self._taken_on += count
+            self.metrics.taken_on.set(self._taken_on)
         try:
             yield
         finally:
             with self._lock:
-                self._in_house -= count
-                self.metrics.in_house.set(self._in_house)
+                self._taken_on -= count
+                self.metrics.taken_on.set(self._taken_on)
+
+    def require_room(self) -> None:
+        """Make sure that there is room for a request, before its body is read.
+
+        Raises:
+            ProblemError: 503, there is none.
+        """
+        with self._lock:
+            self._require_room(1)
+
+    def _require_room(self, count: int) -> None:
+        if self._taken_on + count > self.settings.queue_size:
+            raise overloaded(self._engine.seconds_for(self._taken_on))
+
+    @contextmanager
+    def buffer(self) -> Iterator[Buffer]:
+        """What counts the bytes of one request, for as long as this lasts."""
+        buffer = Buffer(self)
+        try:
+            yield buffer
+        finally:
+            self._hold(-buffer.size)
+
+    def _hold(self, count: int) -> None:
+        with self._lock:
+            if count > 0 and self._buffered + count > self.settings.max_buffered:
+                raise overloaded(self._engine.seconds_for(self._taken_on))
+            self._buffered += count
 
     async def predict(
         self, recording: Recording | None, *, text: TextRequest = TRANSCRIBE, language: str | None = None

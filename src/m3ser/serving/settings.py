@@ -35,8 +35,8 @@ class ServiceSettings:
         max_duration: the longest recording, in seconds.
         max_bytes: the largest body of a request.
         max_files: the most recordings in one batch request.
-        queue_size: requests that are in the house at a time, being answered or waiting; the next one gets 503.
-        max_wait: seconds that a request waits for the model before it gets 503.
+        queue_size: recordings and texts that are taken on at a time, being answered or waiting; the next one gets 503.
+        max_wait: seconds that one of them waits for the model before it gets 503.
         request_seconds: seconds from the end of its body to the answer before a request gets 504.
         body_seconds: seconds in which a body has to arrive.
         decode_seconds: seconds that one recording may keep a decoding process busy.
@@ -63,7 +63,7 @@ class ServiceSettings:
     max_wait: float = 10.0
     request_seconds: float = 60.0
     body_seconds: float = 30.0
-    decode_seconds: float = 20.0
+    decode_seconds: float = 10.0
     stop_seconds: float = 20.0
     batch_size: int = LARGEST_BATCH
     batch_wait: float = 0.004
@@ -87,6 +87,11 @@ class ServiceSettings:
             raise UsageError(f"batch_wait is {self.batch_wait:g}; expected 0 to 1 s.")
         if not all(self.api_keys):
             raise UsageError("An API key is empty; expected a secret.")
+
+    @property
+    def max_buffered(self) -> int:
+        """Bytes of bodies that are held at a time, those that are still arriving included; beyond it there is 503."""
+        return 8 * self.max_bytes
 
     @property
     def is_loopback(self) -> bool:

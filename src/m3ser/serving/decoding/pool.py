@@ -235,6 +235,8 @@ class _Decoder:
         except (EOFError, ValueError, OSError) as error:
             hung = self._set_deadline(None)
             self._clear()
+            if self._ended:
+                raise M3serError("The service is being stopped.") from error
             self._restarted("hung" if hung else "crashed")
             if hung:
                 raise ProblemError(

@@ -1,0 +1,121 @@
+"""A service with the bundled model behind it, in this process or behind a socket of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the serve extra")
+httpx = pytest.importorskip("httpx", reason="asks with httpx (the client extra)")
+
+from m3ser import inference
+from m3ser.inference import Recogniser
+from m3ser.serving import ServiceSettings
+from m3ser.serving.app import create_app
+from m3ser.serving.server import Server
+
+SETTINGS = ServiceSettings(
+    port=0, workers=1, lanes=1, transcriber=None, page=False, max_duration=20.0, max_bytes=2_000_000, max_files=4
+)
+
+
+@pytest.fixture(scope="session")
+def settings() -> ServiceSettings:
+    """Small limits, so that tests can reach them."""
+    return SETTINGS
+
+
+@pytest.fixture(scope="session")
+def recogniser(repository: Path) -> Recogniser:
+    """The bundled model, which transcribes nothing here."""
+    if not (repository / "src" / "m3ser" / "bundled" / "starter" / "bundle.json").is_file():
+        pytest.skip("needs the bundled model, which this checkout does not have yet")
+    return inference.load("starter", transcriber=None, threads=1)
+
+
+class Gated:
+    """A recogniser whose model works only while its gate is open."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self.gate = threading.Event()
+        self.gate.set()
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recogniser, name)
+
+    def predict_chunks(self, chunks: Any) -> Iterator[Any]:
+        for outcomes in self._recogniser.predict_chunks(chunks):
+            self.gate.wait()
+            self.batches.append(len(outcomes))
+            yield outcomes
+
+
+@pytest.fixture
+def gated(recogniser: Recogniser) -> Iterator[Gated]:
+    """The bundled model behind a gate, which is open at the end."""
+    found = Gated(recogniser)
+    yield found
+    found.gate.set()
+
+
+@pytest.fixture(scope="session")
+def app(recogniser: Recogniser) -> Iterator[Any]:
+    """A started service as an ASGI application."""
+    made = create_app(SETTINGS, recogniser)
+    made.state.service.start()
+    yield made
+    made.state.service.stop()
+
+
+@pytest.fixture
+def ask(app: Any) -> Callable[..., httpx.Response]:
+    """Asks that service: ask("POST", "/v1/emotions", files=...) is the response."""
+
+    def send(method: str, path: str, *, of: Any = app, **options: Any) -> httpx.Response:
+        async def sent() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=of), base_url="http://test") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(sent())
+
+    return send
+
+
+@contextmanager
+def _running(recogniser: Any, **changes: Any) -> Iterator[Server]:
+    server = Server(replace(SETTINGS, **changes), recogniser)
+    begun = threading.Event()
+    server._announce = lambda _: begun.set()
+    url = server.url
+    thread = threading.Thread(target=server.serve_until_stopped)
+    thread.start()
+    try:
+        assert begun.wait(60)
+        server.address = url  # type: ignore[attr-defined]
+        yield server
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def running() -> Callable[..., Any]:
+    """A service behind a socket: `with running(recogniser, queue_size=1) as server`, and `server.address` is its URL."""
+    return _running
+
+
+@pytest.fixture(scope="session")
+def live(recogniser: Recogniser) -> Iterator[Server]:
+    """One with the usual limits, but that bodies and heads are not waited for long."""
+    with _running(recogniser, body_seconds=0.5) as server:
+        yield server
