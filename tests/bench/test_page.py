@@ -80,6 +80,25 @@ def test_a_row_of_shares() -> None:
     assert measured((249.0,), (200.0,), ratio="share", aim=1.25).reached is True
 
 
+def test_a_row_of_rates_is_better_the_more_there_is() -> None:
+    one = measured((190.0, 200.0, 210.0), (100.0,), unit="files/s")
+    assert cells(one)[1:4] == (
+        "200 (190 to 210) files/s",
+        "other: 100 (100 to 100) files/s",
+        "2.00 times faster",
+    )
+    two = measured((95.0,), (100.0,), unit="files/s", ratio="share", aim=0.9)
+    assert (cells(two)[3], two.reached) == ("0.95 of the peer's (aim: at least 0.9)", True)
+    assert measured((80.0,), (100.0,), unit="files/s", ratio="share", aim=0.9).reached is False
+
+
+def test_what_a_figure_may_be_stands_behind_it() -> None:
+    assert cells(measured((0.2,), aim_figure=0.3))[1] == "200 (200 to 200) ms (aim: at most 300 ms)"
+    one = measured((0.25,), None, unit="cores", aim_figure=0.5, no_peer="none")
+    assert cells(one)[1] == "0.25 (0.25 to 0.25) cores (aim: at most 0.50 cores)"
+    assert one.to_dict()["aim_figure"] == 0.5
+
+
 def test_a_row_without_a_peer_or_limit_says_why_below() -> None:
     one = measured(peer=None, no_peer="nobody does this", no_limit="not arithmetic")
     assert cells(one)[2:] == ("none", "", "", "")

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 
 from m3ser.audio import probe
-from m3ser.bench import command, front_end, material, runtime, starter
+from m3ser.bench import annotate, command, front_end, material, runtime, starter, timeline
 from m3ser.bench.arithmetic import log_mel_flops, matrix_products, run_counted
 from m3ser.bench.measure import timed
+from m3ser.bench.worker import THREADS
 
 
 @pytest.mark.parametrize("sample_rate", [16_000, 48_000])
@@ -139,12 +140,12 @@ def test_a_recording_of_the_length_asked_for(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a process used")
 def test_a_process_is_timed_and_weighed() -> None:
     size = 150_000_000
-    seconds, memory = command._seconds_and_memory([sys.executable, "-c", f"import time; b = b'x' * {size}"])
+    seconds, memory = command.seconds_and_memory([sys.executable, "-c", f"import time; b = b'x' * {size}"])
     assert seconds > 0
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     assert size < memory < max(size, own) + 300_000_000
     with pytest.raises(command.subprocess.CalledProcessError):
-        command._seconds_and_memory([sys.executable, "-c", "raise SystemExit(3)"])
+        command.seconds_and_memory([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_imports_that_are_not_there() -> None:
@@ -157,3 +158,54 @@ def test_the_commands_answer(starter_bundle: None) -> None:
     """Each raises where the command fails."""
     assert timed(command.cold_answer().run) > 0
     assert timed(command.peak_memory(seconds=3.0).run) > 50e6
+
+
+def test_files_a_second_leave_out_the_beginning_of_the_workers() -> None:
+    heard = [(10.0, 8), (10.5, 16), (11.0, 24), (12.0, 40), (13.0, 56)]
+    assert annotate.steady(heard, skipped=2) == (56 - 24) / 2
+    assert annotate.steady(heard, skipped=9) == (56 - 24) / 2
+    assert annotate.steady(heard[:2], skipped=9) == 16.0
+
+
+def test_links_to_clips(tmp_path: Path) -> None:
+    sources = material.clips()
+    material.link_clips(tmp_path, len(sources) + 1)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == len(sources) + 1
+    for file, source in zip(files, [*sources, sources[0]], strict=True):
+        assert file.samefile(source.path)
+
+
+def test_a_conversation_is_half_speech(tmp_path: Path) -> None:
+    length = material.write_conversation(tmp_path / "talk.flac", 30.0)
+    waveform, rate = soundfile.read(tmp_path / "talk.flac", dtype="float32")
+    assert (len(waveform) / rate, rate) == (length, 16_000)
+    assert 30 <= length < 40
+    loud = np.abs(waveform[: 30 * rate].reshape(-1, 1_600)).max(axis=1) > 0.003  # the pauses are of 1e-4
+    assert 0.3 < loud.mean() < 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a process used")
+def test_annotating_in_every_way(starter_bundle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.setenv(name, "2")
+    assert timed(annotate.annotated(40, 1).run) > 0
+    assert timed(annotate.annotated(20, 2).run) > 0
+    assert timed(annotate.looped(2).run) > 0
+    assert timed(annotate.peak_memory(3).run) > 50e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not say what a process used")
+def test_timelines_in_every_way(starter_bundle: None) -> None:
+    pytest.importorskip("moonshine_voice")
+    pytest.importorskip("faster_whisper")
+    for transcribed in (False, True):
+        ready = timeline.passes(8.0, transcribed=transcribed)
+        assert timed(ready.run) > 0
+        assert ready.audio_seconds is not None
+        assert 8 <= ready.audio_seconds < 16
+    assert 0 < timed(timeline.final_latency(10.0).run) < 10
+    assert 0 < timed(timeline.provisional_cores(3.0).run) < 10
+    assert timed(timeline.peak_memory(3.0).run) > 50e6

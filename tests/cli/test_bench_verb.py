@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from m3ser.bench import GROUPS, Figure, Measured, Outcome, Row
-from m3ser.cli.bench_verb import DEFAULT_RUNS, bench
+from m3ser.bench import GROUPS, Figure, Measured, Outcome, Row, Sizes
+from m3ser.cli.bench_verb import DEFAULT_FILES, DEFAULT_MINUTES, DEFAULT_RUNS, bench
 
 Run = Callable[..., Any]
 
@@ -98,6 +99,45 @@ def test_what_was_measured_before_an_interruption_is_shown(m3ser: Run, outcomes:
     result = m3ser("bench", "--only", "log-mel-16k")
     assert result.exit_code == 130
     assert "log-mel-16k-3s: " in result.stdout
+
+
+def test_each_row_is_there_before_the_next_is_measured(
+    m3ser: Run, tmp_path: Path, outcomes: dict[str, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed has shown what it had."""
+    from m3ser import bench as room
+
+    page = tmp_path / "page.md"
+    made_up = room.measure_row
+    shown: list[bool] = []
+
+    def measure(row: Row, **options: Any) -> Measured:
+        if row.name == "log-mel-16k-60s":
+            sys.stdout.flush()
+            printed = sys.stdout.buffer.getvalue().decode()  # type: ignore[attr-defined]  # CliRunner's
+            shown.extend("log-mel-16k-3s: " in text for text in (printed, page.read_text(encoding="utf-8")))
+        return made_up(row, **options)
+
+    monkeypatch.setattr("m3ser.bench.measure_row", measure)
+    result = m3ser("bench", "--only", "log-mel-16k", "--out", str(page))
+    assert (result.exit_code, shown) == (0, [True, True])
+    assert result.stdout.count("share of the limit") == 1
+
+
+@pytest.mark.usefixtures("outcomes")
+def test_the_longest_rows_may_be_shorter_or_as_long_as_the_aims_mean(m3ser: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    sizes = ["--files", "10000", "--minutes", "180"]
+    result = m3ser("bench", "--only", "annotate-files", "--only", "timeline-memory", *sizes, "--out", str(page))
+    assert result.exit_code == 0
+    written = page.read_text(encoding="utf-8")
+    assert "m3ser annotate of 10,000 clips" in written
+    assert "180 minutes beside 5" in written
+    assert f"--runs 5 {' '.join(sizes)} --out" in written
+
+
+def test_sizes_are_those_of_the_room_unless_told_otherwise() -> None:
+    assert (Sizes().files, Sizes().minutes) == (DEFAULT_FILES, DEFAULT_MINUTES)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ def test_what_came_before_changes_nothing(moonshine: MoonshineTranscriber, clips
     assert backward[::-1] == forward
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's list of threads")
+def test_its_engine_brings_no_threads_of_its_own(monkeypatch: pytest.MonkeyPatch, clips: Clips) -> None:
+    monkeypatch.delenv("MOONSHINE_ORT_SINGLE_THREAD", raising=False)
+    alone = MoonshineTranscriber()
+    before = len(list(Path("/proc/self/task").iterdir()))
+    assert alone._recognise(clips[0][0])
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
 def test_threads_may_share_it(moonshine: MoonshineTranscriber, clips: Clips) -> None:
     expected = [moonshine.transcribe(waveform) for waveform, _ in clips[4:11]]
     with ThreadPoolExecutor(4) as pool:

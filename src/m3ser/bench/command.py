@@ -14,7 +14,7 @@ from pathlib import Path
 
 from m3ser.bench.rows import Ready, Row, Side
 
-__all__ = ["ROWS", "cold_answer", "imports", "peak_memory"]
+__all__ = ["ROWS", "cold_answer", "imports", "peak_memory", "seconds_and_memory"]
 
 _CLIP = "1013_ITH_ANG_XX.wav"  # the longest one
 _HOUR, _MINUTE = 3600.0, 60.0
@@ -26,7 +26,7 @@ def cold_answer() -> Ready:
 
     clip = next(clip for clip in clips() if clip.path.name == _CLIP)
     command = [*_PREDICT, str(clip.path), "--text", clip.text, "--json"]
-    return Ready(lambda: _seconds_and_memory(command)[0])
+    return Ready(lambda: seconds_and_memory(command)[0])
 
 
 def imports(modules: tuple[str, ...] | list[str]) -> Ready:
@@ -34,7 +34,7 @@ def imports(modules: tuple[str, ...] | list[str]) -> Ready:
     for module in modules:
         if find_spec(module) is None:
             raise ModuleNotFoundError(f"No module named '{module}'", name=module)
-    return Ready(lambda: _seconds_and_memory([sys.executable, "-c", f"import {', '.join(modules)}"])[0])
+    return Ready(lambda: seconds_and_memory([sys.executable, "-c", f"import {', '.join(modules)}"])[0])
 
 
 def peak_memory(seconds: float) -> Ready:
@@ -50,11 +50,11 @@ def peak_memory(seconds: float) -> Ready:
     file = Path(folder) / "speech.flac"
     write_recording(file, seconds)
     command = [*_PREDICT, str(file), "--text", "I think so.", "--max-seconds", f"{seconds:g}", "--json"]
-    return Ready(lambda: _seconds_and_memory(command)[1])
+    return Ready(lambda: seconds_and_memory(command)[1])
 
 
-def _seconds_and_memory(command: list[str]) -> tuple[float, float]:
-    """Wall time of a whole process, and its largest resident set in bytes."""
+def seconds_and_memory(command: list[str]) -> tuple[float, float]:
+    """Wall time of a whole process, and the largest resident set, in bytes, of it or of any process that it ended."""
     if not hasattr(os, "wait4"):
         raise NotImplementedError("this system does not say how much memory a process had")
     began = time.perf_counter()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import m3ser
 from m3ser.audio import SAMPLE_RATE, load_waveform
 
-__all__ = ["Clip", "clips", "speech", "write_recording"]
+__all__ = ["Clip", "clips", "link_clips", "speech", "write_conversation", "write_recording"]
 
 CLIPS = Path(m3ser.__file__).parent / "bundled" / "clips"
 
@@ -51,6 +51,37 @@ def write_recording(path: str | os.PathLike[str], seconds: float, *, sample_rate
         while left > 0:
             file.write(piece[:left])
             left -= len(piece)
+
+
+def write_conversation(path: str | os.PathLike[str], seconds: float) -> float:
+    """Write clips in drawn order with drawn pauses of 0.3 to 3 s between them, as long as that or a little longer.
+
+    16 kHz, mono, 16 bits, a clip at a time; about half of it is speech. Its format is that of the path's suffix.
+
+    Returns:
+        How long it is, in seconds.
+    """
+    rng = np.random.default_rng(0)
+    spoken = [load_waveform(clip.path) for clip in clips()]
+    samples = 0
+    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, subtype="PCM_16") as file:
+        while samples < seconds * SAMPLE_RATE:
+            pause = 1e-4 * rng.standard_normal(round(rng.uniform(0.3, 3.0) * SAMPLE_RATE))
+            for piece in (pause, spoken[rng.integers(len(spoken))]):
+                file.write(piece)
+                samples += len(piece)
+    return samples / SAMPLE_RATE
+
+
+def link_clips(folder: Path, count: int) -> None:
+    """Fill a folder with so many files, each of them one of the clips: hard links, or symbolic ones where need be."""
+    sources = clips()
+    for number in range(count):
+        source, file = sources[number % len(sources)].path, folder / f"{number:06d}.wav"
+        try:
+            os.link(source, file)
+        except OSError:  # another file system, or one that has none
+            file.symlink_to(source)
 
 
 @cache

@@ -18,7 +18,7 @@ def cells(measured: Measured) -> tuple[str, ...]:
     row = measured.row
     return (
         f"{row.name}: {row.what}",
-        "; ".join(filter(None, [_outcome(measured.ours, row.unit), _real_time(measured)])),
+        "; ".join(filter(None, [_outcome(measured.ours, row.unit) + _aim_figure(measured), _real_time(measured)])),
         "none" if measured.peer is None else f"{measured.peer.title}: {_outcome(measured.peer, row.unit)}",
         _ratio(measured),
         "" if measured.limit is None else quantity(measured.limit, "seconds"),
@@ -27,10 +27,10 @@ def cells(measured: Measured) -> tuple[str, ...]:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Seconds or bytes with three significant digits.
+    """Seconds, bytes or what else a row is measured in, with three significant digits.
 
-    >>> quantity(0.0141, "seconds"), quantity(533.4e6, "bytes")
-    ('14.1 ms', '533 MB')
+    >>> quantity(0.0141, "seconds"), quantity(533.4e6, "bytes"), quantity(48.23, "files/s")
+    ('14.1 ms', '533 MB', '48.2 files/s')
     """
     size, name = _scale(value, unit)
     return f"{_digits(value / size)} {name}"
@@ -44,7 +44,7 @@ def spread(figure: Figure, unit: str) -> str:
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
-    steps = _BYTES if unit == "bytes" else _SECONDS
+    steps = _STEPS.get(unit, ((1.0, unit),))
     # What would be rounded up to 1000 of a unit is 1 of the next.
     return next((step for step in steps if value >= 0.9995 * step[0]), steps[-1])
 
@@ -53,8 +53,10 @@ def _digits(value: float) -> str:
     return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f}"
 
 
-_BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_STEPS = {
+    "seconds": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+}
 
 
 def described(machine: Machine, runs: int) -> list[str]:
@@ -126,6 +128,13 @@ def _outcome(outcome: Outcome, unit: str) -> str:
     return outcome.problem if outcome.figure is None else spread(outcome.figure, unit)
 
 
+def _aim_figure(measured: Measured) -> str:
+    row = measured.row
+    if row.aim_figure is None or measured.ours.figure is None:
+        return ""
+    return f" (aim: at most {quantity(row.aim_figure, row.unit)})"
+
+
 def _real_time(measured: Measured) -> str:
     if measured.real_time is None or measured.row.aim_real_time is None:
         return ""
@@ -137,5 +146,6 @@ def _ratio(measured: Measured) -> str:
     if ratio is None:
         return ""
     if row.ratio == "share":
-        return f"{_digits(ratio)} of the peer's" + ("" if row.aim is None else f" (aim: at most {row.aim:g})")
+        bound = "at least" if row.at_least else "at most"
+        return f"{_digits(ratio)} of the peer's" + ("" if row.aim is None else f" (aim: {bound} {row.aim:g})")
     return f"{_digits(ratio)} times faster" + ("" if row.aim is None else f" (aim: {row.aim:g})")

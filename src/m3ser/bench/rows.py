@@ -8,7 +8,20 @@ from typing import Any, Literal
 
 from m3ser.bench.measure import Figure
 
-__all__ = ["Measured", "Outcome", "Ready", "Row", "Side"]
+__all__ = ["Measured", "Outcome", "Ready", "Row", "Side", "Sizes"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much the longest rows go through. What is aimed at there is meant of 10,000 files and three hours.
+
+    Attributes:
+        files: that are annotated.
+        minutes: of a long recording.
+    """
+
+    files: int = 1_000
+    minutes: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +67,13 @@ class Row:
         ours: m3ser.
         peer: what it is measured against; None: nothing, and `no_peer` says why.
         cores: that each side may use; None: all that this process may.
-        unit: of the figures: "seconds" or "bytes".
+        unit: of the figures: "seconds" or "bytes"; "files/s", of which more is better; "cores", of which so many would
+            be busy all the time.
         ratio: "faster": how many times ours is faster (or smaller) than the peer; "share": how much ours is of the
             peer's.
-        aim: what the ratio has to reach ("faster": at least, "share": at most); None: nothing is aimed at.
+        aim: what the ratio has to be, at least or at most (see `at_least`); None: nothing is aimed at.
         aim_real_time: how many seconds of sound a second ours has to go through; None: nothing is aimed at.
+        aim_figure: what ours may be at most; None: nothing is aimed at.
         no_limit: why the limit is left blank, where it is.
         no_peer: why there is no peer, where there is none.
         warm_up: whether the first run of each is left uncounted.
@@ -69,13 +84,19 @@ class Row:
     ours: Side
     peer: Side | None
     cores: int | None = None
-    unit: Literal["seconds", "bytes"] = "seconds"
+    unit: Literal["seconds", "bytes", "files/s", "cores"] = "seconds"
     ratio: Literal["faster", "share"] = "faster"
     aim: float | None = None
     aim_real_time: float | None = None
+    aim_figure: float | None = None
     no_limit: str = ""
     no_peer: str = ""
     warm_up: bool = True
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the ratio is better the larger it is."""
+        return self.ratio == "faster" or self.unit == "files/s"
 
 
 @dataclass(frozen=True)
@@ -135,14 +156,14 @@ class Measured:
         if self.ours.figure is None or self.peer is None or self.peer.figure is None:
             return None
         ours, peer = self.ours.figure.median, self.peer.figure.median
-        return peer / ours if self.row.ratio == "faster" else ours / peer
+        return peer / ours if self.row.ratio == "faster" and self.row.unit != "files/s" else ours / peer
 
     @property
     def reached(self) -> bool | None:
         """Whether the ratio is what was aimed at; None where nothing was, or nothing is known."""
         if self.ratio is None or self.row.aim is None:
             return None
-        return self.ratio >= self.row.aim if self.row.ratio == "faster" else self.ratio <= self.row.aim
+        return self.ratio >= self.row.aim if self.row.at_least else self.ratio <= self.row.aim
 
     @property
     def real_time(self) -> float | None:
@@ -177,6 +198,7 @@ class Measured:
             "aim": row.aim,
             "real_time": self.real_time,
             "aim_real_time": row.aim_real_time,
+            "aim_figure": row.aim_figure,
             "flops": self.flops,
             "flops_per_second": None if self.throughput is None else self.throughput.median,
             "limit": self.limit,

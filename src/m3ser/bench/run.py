@@ -5,26 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
-from m3ser.bench import command, front_end, runtime, starter
+from m3ser.bench import annotate, command, front_end, runtime, starter, timeline
 from m3ser.bench.arithmetic import MATRIX_PRODUCTS
 from m3ser.bench.measure import REST, take_turns
-from m3ser.bench.rows import Measured, Outcome, Row, Side
+from m3ser.bench.rows import Measured, Outcome, Row, Side, Sizes
 from m3ser.bench.worker import SideError, Worker, available_cores
 from m3ser.errors import UsageError
 
 __all__ = ["GROUPS", "choose", "measure_row"]
 
-GROUPS: tuple[tuple[Row, ...], ...] = (front_end.ROWS, starter.ROWS, runtime.ROWS, command.ROWS)
-"""Every row, in the order of the page. A group is a file with `ROWS` and the functions that set their sides up."""
+
+def groups(sizes: Sizes) -> tuple[tuple[Row, ...], ...]:
+    """Every row, in the order of the page.
+
+    A group is a file with `ROWS`, or `rows` where they depend on the sizes, and the functions that set their sides up.
+    """
+    return (
+        front_end.ROWS,
+        starter.ROWS,
+        runtime.ROWS,
+        command.ROWS,
+        annotate.rows(sizes),
+        timeline.rows(sizes),
+    )
 
 
-def choose(names: Iterable[str] = ()) -> list[Row]:
+GROUPS = groups(Sizes())
+"""Every row at the sizes that it has unless told otherwise."""
+
+
+def choose(names: Iterable[str] = (), sizes: Sizes | None = None) -> list[Row]:
     """The rows called `names`, or whose names begin with one of them ("log-mel"), in the page's order; all without any.
+
+    Args:
+        names: of rows or of kinds of them.
+        sizes: of the longest rows; None: as in :data:`GROUPS`.
 
     Raises:
         UsageError: no row is called that; lists the names.
     """
-    rows = [row for group in GROUPS for row in group]
+    rows = [row for group in (GROUPS if sizes is None else groups(sizes)) for row in group]
     names = list(names)
     chosen = [row for row in rows if not names or any(_means(name, row) for name in names)]
     for name in names:

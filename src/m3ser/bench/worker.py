@@ -20,9 +20,10 @@ from m3ser.bench.measure import timed
 from m3ser.bench.rows import Ready, Side
 from m3ser.errors import MissingExtraError
 
-__all__ = ["SideError", "Worker", "available_cores", "serve"]
+__all__ = ["THREADS", "SideError", "Worker", "available_cores", "serve"]
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Variables of the environment by which libraries are told how many threads to use."""
 
 # A peer's libraries look for nothing on the network: everything that is compared is made here.
 _QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false"}
@@ -64,7 +65,7 @@ class Worker(AbstractContextManager["Worker"]):
 
     def __init__(self, side: Side, cores: int) -> None:
         self._title = side.title
-        environment = {**os.environ, **_QUIET, **dict.fromkeys(_THREADS, str(cores))}
+        environment = {**os.environ, **_QUIET, **dict.fromkeys(THREADS, str(cores))}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "m3ser.bench.worker"],
             stdin=subprocess.PIPE,

@@ -149,7 +149,7 @@ def annotate(
             with bar.paused():
                 complain(f"interrupted; {show.settled()}the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
-    _report(found, show=show, as_json=as_json)
+    _report(found, as_json=as_json)
     if found.failed:
         raise typer.Exit(1)
 
@@ -180,7 +180,7 @@ class _Show:
         self._deaf = deaf
         self._last: Progress | None = None
         self._times: deque[tuple[float, int, float]] = deque()
-        self.failures = 0
+        self._failures = 0
 
     def __call__(self, progress: Progress) -> None:
         self._last = progress
@@ -192,8 +192,8 @@ class _Show:
                     'pip install "m3ser[asr]" adds a transcriber, --no-text leaves out this note.'
                 )
         for sentence in progress.failures:
-            self.failures += 1
-            if self.failures <= SHOWN:
+            self._failures += 1
+            if self._failures <= SHOWN:
                 with self._bar.paused():
                     complain(sentence)
         total = progress.total or None
@@ -227,15 +227,15 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def _report(found: Annotation, *, show: _Show, as_json: bool) -> None:
+def _report(found: Annotation, *, as_json: bool) -> None:
     if found.dropped:
         complain(
             f"note: {found.dropped:,} earlier answers are to recordings that are no longer listed, and left out of the "
             "table."
         )
     if found.failed:
-        before = found.failed - show.failures
-        again = f", {before:,} of them before (--retry-failed tries these again)" if before > 0 else ""
+        before = found.failed_before
+        again = f", {before:,} of them before (--retry-failed tries these again)" if before else ""
         complain(f"{found.failed:,} could not be used{again}; the reasons are in {found.failures}.")
     if as_json:
         json_line(_record(found))

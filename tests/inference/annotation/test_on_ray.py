@@ -18,7 +18,7 @@ import pytest
 from m3ser.errors import BundleError, UsageError
 from m3ser.inference import Request
 from m3ser.inference.annotation import Annotation, Progress, annotate, on_ray
-from m3ser.inference.annotation.workers import Setup
+from m3ser.inference.annotation.worker import Setup
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.cluster import ray_cluster
 

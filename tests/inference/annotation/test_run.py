@@ -224,6 +224,18 @@ def test_a_manifest(
     assert "does not exist" in failure
 
 
+def test_rows_that_failed_before_are_told_from_those_that_fail_together_now(
+    tell: Callable[..., Annotation], recordings: Recordings, tmp_path: Path
+) -> None:
+    recordings(1)
+    manifest = tmp_path / "calls" / "m.csv"
+    manifest.write_text("audio,turn\nnone.wav,1\nnone.wav,2\n000.wav,3\n", encoding="utf-8")
+    first, again = tell(manifest), tell(manifest)
+    assert [(found.failed, found.failed_before, found.answered) for found in (first, again)] == [(2, 0, 2), (2, 2, 0)]
+    retried = tell(manifest, retry_failed=True)
+    assert (retried.failed, retried.failed_before) == (2, 0)
+
+
 def test_words(tell: Callable[..., Annotation], recordings: Recordings, rows: Rows, tmp_path: Path) -> None:
     recordings(2)
     (tmp_path / "calls.csv").write_text(MANIFEST)

@@ -1,6 +1,6 @@
 """Who answers on a cluster: actors of Ray Data, on one core each.
 
-An actor has a process of its own for the recogniser, as a worker on this machine is one (:mod:`.workers`): what ends it
+An actor has a process of its own for the recogniser, as a worker on this machine is one (:mod:`.crew`): what ends it
 fails alone and with the same sentence. What ends the actor itself, or its machine, is Ray's to repair: it gives what
 the actor had to another one.
 
@@ -26,7 +26,8 @@ from typing import Any
 from m3ser import __version__
 from m3ser.bundle import MANIFEST_NAME, Bundle
 from m3ser.errors import BundleError, M3serError
-from m3ser.inference.annotation.workers import Answer, Answers, Crew, Setup, Task, processes_for
+from m3ser.inference.annotation.crew import Crew, processes_for
+from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task
 from m3ser.inference.catalogue import BUNDLED, find_bundle
 from m3ser.inference.cluster import ray_cluster
 from m3ser.inference.requests import Request
@@ -115,7 +116,7 @@ class _Brief:
     Attributes:
         model: the bundle's name, where it comes with m3ser, else its folder.
         digest: SHA-256 of its bundle.json, which has those of all its other files.
-        providers, transcriber, max_seconds: as in :class:`~m3ser.inference.annotation.workers.Setup`.
+        providers, transcriber, max_seconds: as in :class:`~m3ser.inference.annotation.worker.Setup`.
         folder: where names of recordings that are not absolute begin.
         node: Ray's id of the machine that asks.
         version: of m3ser there.

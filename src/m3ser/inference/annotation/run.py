@@ -1,14 +1,6 @@
 """From recordings to a table of their emotions, and on from wherever it was interrupted.
 
-Beside the table, ``results.parquet.journal/`` keeps what is known:
-
-====================  ================================================================================================
-``settings.json``     what the answers depend on: model, words, versions
-``list.jsonl``        everything that is to be annotated, in order; written anew each time
-``answers.jsonl``     a prediction, or why there is none, for each recording, as they come
-====================  ================================================================================================
-
-It stays when the table is written: annotating again answers what is new and nothing else.
+What is known is kept beside the table, in ``results.parquet.journal/``; see :mod:`m3ser.inference.annotation.folder`.
 """
 
 from __future__ import annotations
@@ -25,20 +17,19 @@ from typing import Any, Literal, TypeAlias
 from m3ser import __version__
 from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import UsageError
-from m3ser.inference.annotation.claim import ANSWERS, LIST, begin, claimed
-from m3ser.inference.annotation.journal import AnswerJournal
-from m3ser.inference.annotation.listing import Listing, Words, request_for
-from m3ser.inference.annotation.sources import find_items, has_manifest
-from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
-from m3ser.inference.annotation.workers import (
-    Answer,
-    Setup,
+from m3ser.inference.annotation.crew import (
     answer_here,
     answer_in_processes,
     processes_for,
     refuse_in_worker,
     split,
 )
+from m3ser.inference.annotation.folder import ANSWERS, LIST, begin, claimed
+from m3ser.inference.annotation.journal import AnswerJournal
+from m3ser.inference.annotation.listing import Listing, Words, request_for
+from m3ser.inference.annotation.sources import find_items, has_manifest
+from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
+from m3ser.inference.annotation.worker import Answer, Setup
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
 from m3ser.inference.recogniser import MAX_SECONDS
@@ -64,6 +55,7 @@ class Annotation:
         failures: the table of what failed; None: nothing did.
         done: rows of the table.
         failed: rows of the table of failures.
+        failed_before: how many of these had failed in an earlier call already.
         answered: how many were answered or failed in this call; the rest was known before.
         seconds: how long this call took, in seconds.
         audio_seconds: of the recordings that it answered, in seconds.
@@ -75,6 +67,7 @@ class Annotation:
     failures: Path | None
     done: int
     failed: int
+    failed_before: int
     answered: int
     seconds: float
     audio_seconds: float
@@ -195,6 +188,7 @@ def annotate(
             dropped = work.recall(out)
             if retry_failed:
                 listing.retry_failed()
+            failed_before = listing.failed
             work.answer(workers, engine, ray_address)
             tell(Progress("writing", listing.settled, len(listing), work.audio_seconds))
             failures = work.write(out)
@@ -203,6 +197,7 @@ def annotate(
         failures=failures,
         done=len(listing) - listing.failed,
         failed=listing.failed,
+        failed_before=failed_before,
         answered=work.answered,
         seconds=time.perf_counter() - begun,
         audio_seconds=work.audio_seconds,

@@ -5,6 +5,7 @@ Jeffries et al. (2024), "Moonshine: Speech Recognition for Live Transcription an
 
 from __future__ import annotations
 
+import os
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +43,8 @@ class MoonshineTranscriber:
 
     The weights (44 MB) are loaded at the first call, in about a second. Speech is found by Silero
     (:func:`~m3ser.text.asr.voice_activity.speech_spans`); where there is none, the text is empty. Time and memory grow
-    with the amount of speech, whatever the recording's length. One call at a time: threads that share it take turns.
+    with the amount of speech, whatever the recording's length. One call at a time: threads that share it take turns. It
+    runs on one thread, unless MOONSHINE_ORT_SINGLE_THREAD is 0 in the environment.
 
     Raises:
         MissingExtraError: moonshine-voice is not installed.
@@ -116,6 +118,9 @@ def _load_engine() -> moonshine_voice.Transcriber:
             f"moonshine-voice {moonshine_voice.__version__} comes without its {_MODEL} weights; "
             "0.1.0 has them: pip install moonshine-voice==0.1.0."
         )
+    # With a thread per core its small products mostly wait for each other: on two cores they take twice the processor
+    # time and are no sooner done. The library has no other way to say so, and looks when it loads a model.
+    os.environ.setdefault("MOONSHINE_ORT_SINGLE_THREAD", "1")
     try:
         return moonshine_voice.Transcriber(folder, moonshine_voice.ModelArch.TINY, options=_OPTIONS)
     except moonshine_voice.MoonshineError as error:

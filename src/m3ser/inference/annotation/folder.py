@@ -1,10 +1,20 @@
-"""The folder beside a table: one process at a time goes on with it, and only with the settings it was begun with."""
+"""The folder beside a table, in which an annotation keeps what it knows: whose it is, and what its answers depend on.
+
+====================  ================================================================================================
+``settings.json``     what the answers depend on: model, words, versions
+``list.jsonl``        everything that is to be annotated, in order; written anew each time
+``answers.jsonl``     a prediction, or why there is none, for each recording, as they come
+``lock``              held by the process that is at it
+====================  ================================================================================================
+
+It stays when the table is written: annotating again answers what is new and nothing else.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +31,7 @@ _SETTINGS, _LOCK = "settings.json", "lock"
 
 
 @contextmanager
-def claimed(out: Path, settings: dict[str, Any], *, overwrite: bool) -> Iterator[Path]:
+def claimed(out: Path, settings: Mapping[str, Any], *, overwrite: bool) -> Iterator[Path]:
     """The folder beside the table, for this process alone.
 
     Raises:
@@ -59,19 +69,15 @@ def _holds_anything(path: Path) -> bool:
         return False
 
 
-def begin(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
-    """Write down what the answers depend on, once there is something to answer.
-
-    Raises:
-        DataError: it cannot be written.
-    """
+def begin(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Write down what the answers depend on, once there is something to answer."""
     if overwrite:
         with suppress(FileNotFoundError):
             (folder / ANSWERS).unlink()
-    write_whole(folder / _SETTINGS, json.dumps(settings, indent=2) + "\n", "Journal")
+    write_whole(folder / _SETTINGS, json.dumps(dict(settings), indent=2) + "\n", "Journal")
 
 
-def _compare(out: Path, path: Path, settings: dict[str, Any]) -> None:
+def _compare(out: Path, path: Path, settings: Mapping[str, Any]) -> None:
     if not path.exists():
         return
     try:

@@ -11,73 +11,26 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import queue
 import signal
-import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import Any, TypeAlias
+from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
-from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
-from m3ser.inference.graphs import SessionSettings
-from m3ser.inference.recogniser import Recogniser
+from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task, answers_to, serve
 from m3ser.inference.requests import Request
-from m3ser.text.asr import Transcriber
 
-__all__ = [
-    "Answer",
-    "Answers",
-    "Crew",
-    "Setup",
-    "Task",
-    "answer_here",
-    "answer_in_processes",
-    "processes_for",
-    "refuse_in_worker",
-    "split",
-]
-
-Task: TypeAlias = "list[tuple[int, Request]]"
-"""A few items that go through the model together: keys and requests."""
-
-Answer: TypeAlias = dict[str, Any]
-"""What the journal keeps: the key, and the prediction as a dictionary ("result") or a sentence ("error")."""
-
-Answers: TypeAlias = Generator[list[Answer], None, None]
+__all__ = ["Crew", "answer_here", "answer_in_processes", "processes_for", "refuse_in_worker", "split"]
 
 _AHEAD = 3  # tasks a worker has: one in the model, one being decoded, one in the pipe
 _LOST_IN_A_ROW = 20  # workers that end without any answer in between, before it is not the recordings' fault
 _GOODBYE = 10.0  # seconds that a worker is given to end
 
-
-@dataclass(frozen=True)
-class Setup:
-    """What each worker makes its recogniser of.
-
-    Attributes:
-        bundle: opened, so that nobody checks or fetches it again.
-        providers: as in :func:`m3ser.inference.load`.
-        transcriber: as there, but never "auto".
-        max_seconds: as there.
-    """
-
-    bundle: Bundle
-    providers: tuple[str, ...]
-    transcriber: Transcriber | str | None
-    max_seconds: float
-
-    def recogniser(self) -> Recogniser:
-        """A recogniser on one thread; errors as in :func:`m3ser.inference.load`."""
-        return Recogniser(
-            self.bundle,
-            settings=SessionSettings(threads=1, providers=self.providers),
-            transcriber=self.transcriber,
-            max_seconds=self.max_seconds,
-        )
+# CTranslate2's and OpenBLAS's; Accelerate's. Each takes all cores, which the other workers already have.
+_THREADS = ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def refuse_in_worker() -> None:
@@ -95,31 +48,16 @@ def refuse_in_worker() -> None:
 
 def answer_here(setup: Setup, tasks: Iterator[Task]) -> Answers:
     """Answer tasks in this process, in their order."""
-    yield from _answers(setup.recogniser(), tasks)
-
-
-def _answers(recogniser: Recogniser, tasks: Iterator[Task]) -> Answers:
-    keys: deque[list[int]] = deque()
-
-    def chunks() -> Iterator[list[Request]]:
-        for task in tasks:
-            if task:
-                keys.append([key for key, _ in task])
-            yield [request for _, request in task]
-
-    for outcomes in recogniser.predict_chunks(chunks()):
-        yield [
-            {"key": key, "error": str(outcome)}
-            if isinstance(outcome, M3serError)
-            else {"key": key, "result": outcome.to_dict()}
-            for key, outcome in zip(keys.popleft(), outcomes, strict=True)
-        ]
+    yield from answers_to(tasks, setup.recogniser())
 
 
 def answer_in_processes(setup: Setup, tasks: Iterator[Task], *, workers: int) -> Answers:
     """Answer tasks in processes of their own, as the answers come.
 
+    Memory holds a few tasks a worker, however slowly the answers are taken.
+
     Raises:
+        UsageError: the transcriber cannot be sent to another process.
         M3serError: what a worker met with while it began.
     """
     with closing(Crew(setup, workers)) as crew:
@@ -127,24 +65,43 @@ def answer_in_processes(setup: Setup, tasks: Iterator[Task], *, workers: int) ->
 
 
 class _Worker:
-    """A process, and what it was asked and has not answered yet."""
+    """A process, and what it was asked and has not answered yet.
 
-    def __init__(self, setup: Setup) -> None:
+    Args:
+        setup: what it makes its recogniser of, pickled.
+
+    Attributes:
+        asked: tasks that it has and has not answered.
+        alone: whether it is asked one item at a time, because another worker may have ended by one of these.
+        began: whether it has a recogniser.
+        broken: why it says that it ends; None: it has not said so.
+
+    Raises:
+        M3serError: there can be no further process.
+    """
+
+    def __init__(self, setup: memoryview) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, setup), name="m3ser-annotate", daemon=True)
-        with _interrupts_held():
-            self.process.start()
-        theirs.close()
+        try:
+            self.connection, theirs = context.Pipe()
+            self.process = context.Process(target=serve, args=(theirs,), name="m3ser-annotate", daemon=True)
+            with theirs, _interrupts_held(), _one_thread_each():
+                self.process.start()
+        except OSError as error:
+            raise M3serError(f"A worker could not begin: {error.strerror or error}; use fewer workers.") from error
         self.asked: deque[Task] = deque()
         self.alone = False
         self.began = False
+        self.broken: str | None = None
         self._dismissed = False
+        # Not an argument of the process: what cannot be unpickled there is a trace instead of a message.
+        with suppress(OSError):  # one that has ended is found out by whoever reads
+            self.connection.send_bytes(setup)
 
     def ask(self, task: Task) -> None:
         """Give it one more task."""
         self.asked.append(task)
-        with suppress(OSError):  # one that has ended is found out by whoever reads
+        with suppress(OSError):
             self.connection.send(task)
 
     def dismiss(self) -> None:
@@ -169,10 +126,18 @@ class Crew:
     Args:
         setup: what each makes its recogniser of.
         size: how many there are.
+
+    Raises:
+        UsageError: the transcriber cannot be sent to another process.
     """
 
     def __init__(self, setup: Setup, size: int) -> None:
-        self._setup = setup
+        try:
+            self._setup = ForkingPickler.dumps(setup)
+        except Exception as error:  # pickling calls code of the transcriber's, which may raise anything
+            raise UsageError(
+                f"The transcriber cannot be sent to a worker, so use workers=1 ({type(error).__name__}: {error})."
+            ) from error
         self._size = size
         self._tasks: Iterator[Task] = iter(())
         self._again: deque[Task] = deque()
@@ -226,27 +191,33 @@ class Crew:
         if kind == "began":
             worker.began = True
         elif kind == "broken":
-            raise M3serError(content)
+            if not worker.began:
+                raise M3serError(content)
+            worker.broken = content
         elif kind == "warning":
             logging.getLogger("m3ser.inference").warning("%s", content)
         else:
             self._lost_in_a_row = 0
             worker.asked.popleft()
-            self._supply(worker)
+            # Before more is taken from the list: where that fails, what is answered is kept. The worker has more to do.
             yield content
+            self._supply(worker)
 
     def _lost(self, worker: _Worker) -> Iterator[list[Answer]]:
         """A worker has ended by itself: another one goes on with what it had."""
         worker.process.join()
-        how = _how_it_ended(worker.process.exitcode)
+        code = worker.process.exitcode
+        how = worker.broken or _how_it_ended(code)
+        # A system that runs out of memory kills.
+        advice = "; fewer workers take less memory" if code is not None and code < 0 else ""
         had = [item for task in worker.asked for item in task]
         self._workers.remove(worker)
         worker.end()
         if not worker.began:
-            raise M3serError(f"A worker ended while it began ({how}); fewer workers take less memory.")
+            raise M3serError(f"A worker ended while it began ({how}){advice}.")
         self._lost_in_a_row += 1
         if self._lost_in_a_row == _LOST_IN_A_ROW:
-            raise M3serError(f"One worker after the other ended ({how}); fewer workers take less memory.")
+            raise M3serError(f"One worker after the other ended ({how}){advice}.")
         if len(had) == 1:
             yield [{"key": had[0][0], "error": f"The worker that had this alone ended ({how})."}]
         else:
@@ -279,69 +250,19 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# In a worker
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Libraries in processes that begin in here have one thread, unless the environment says otherwise already.
 
-
-class _Warnings(logging.Handler):
-    """What the library warns of goes to the parent."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(logging.WARNING)
-        self._connection = connection
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with _sending:
-            self._connection.send(("warning", record.getMessage()))
-
-
-_sending = threading.Lock()
-
-
-def _serve(connection: Connection, setup: Setup) -> None:
-    """The whole of a worker's life."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Libraries that transcribe take all cores each, which the other workers already have.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    inbox: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
-    log = logging.getLogger("m3ser")
-    log.addHandler(_Warnings(connection))
-    log.propagate = False
+    They look when they are loaded, some of them before the first line of ours that a worker runs.
+    """
+    own = {name: "1" for name in _THREADS if name not in os.environ}
+    os.environ.update(own)
     try:
-        recogniser = setup.recogniser()
-    except M3serError as error:
-        connection.send(("broken", str(error)))
-        return
-    with _sending:
-        connection.send(("began", None))
-    for answers in _answers(recogniser, _arriving(inbox)):
-        with _sending:
-            connection.send(("answers", answers))
-
-
-def _listen(connection: Connection, inbox: queue.SimpleQueue[Task | None]) -> None:
-    # All the time, so that neither end ever waits for the other to make room in the pipe.
-    try:
-        while (task := connection.recv()) is not None:
-            inbox.put(task)
-        inbox.put(None)
-    except (EOFError, OSError):
-        # The parent is gone without a word, and nobody wants the rest.
-        os._exit(1)
-
-
-def _arriving(inbox: queue.SimpleQueue[Task | None]) -> Iterator[Task]:
-    """Tasks as they come; an empty one where there is none for the moment."""
-    while True:
-        try:
-            task = inbox.get_nowait()
-        except queue.Empty:
-            yield []
-            task = inbox.get()
-        if task is None:
-            return
-        yield task
+        yield
+    finally:
+        for name in own:
+            os.environ.pop(name, None)
 
 
 def split(items: Iterator[tuple[int, Request]], size: int) -> Iterator[Task]:
