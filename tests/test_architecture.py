@@ -86,7 +86,7 @@ def test_public_names_are_there(room: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "bench", "cli.app"])
+@pytest.mark.parametrize("room", ["audio", "text", "corpora", "inference", "bundle", "bench", "serving.app", "cli.app"])
 def test_user_wing_starts_without_the_research_wing(room: str) -> None:
     code = f"import sys, m3ser.{room}; print([m for m in {HEAVY!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,11 +15,11 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the serve extra")
 httpx = pytest.importorskip("httpx", reason="asks with httpx (the client extra)")
 
-from m3ser import inference
-from m3ser.inference import Recogniser
-from m3ser.serving import ServiceSettings
-from m3ser.serving.app import create_app
-from m3ser.serving.server import Server
+from m3ser import inference  # noqa: E402
+from m3ser.inference import Recogniser  # noqa: E402
+from m3ser.serving import ServiceSettings  # noqa: E402
+from m3ser.serving.app import create_app  # noqa: E402
+from m3ser.serving.server import Server  # noqa: E402
 
 SETTINGS = ServiceSettings(
     port=0, workers=1, lanes=1, transcriber=None, page=False, max_duration=20.0, max_bytes=2_000_000, max_files=4
@@ -110,7 +110,7 @@ def _running(recogniser: Any, **changes: Any) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def running() -> Callable[..., Any]:
-    """A service behind a socket: `with running(recogniser, queue_size=1) as server`, and `server.address` is its URL."""
+    """A service behind a socket: `with running(recogniser, queue_size=1) as server`; server.address is its URL."""
     return _running
 
 

@@ -65,7 +65,7 @@ def test_what_ends_a_decoder_has_failed_alone(
 ) -> None:
     restarts.clear()
     bad, good = pool.decode(content, name="bad.wav"), pool.decode(clip)
-    with pytest.raises(kind, match="^bad.wav"):
+    with pytest.raises(kind, match=r"^bad\.wav"):
         bad.result()
     assert len(good.result()) > 16_000
     assert restarts == [reason]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from m3ser.cli.terminal import complain
-from m3ser.errors import needing
+from m3ser.errors import UsageError, needing
 
 __all__ = ["serve"]
 
@@ -61,6 +61,9 @@ def serve(
             "--time-limit", metavar="SECONDS", min=0.1, help="From a request's last byte to its answer, or 504."
         ),
     ] = 60.0,
+    body_limit: Annotated[
+        float, typer.Option("--body-limit", metavar="SECONDS", min=0.1, help="In which a request's body has to arrive.")
+    ] = 30.0,
     stop_limit: Annotated[
         float,
         typer.Option("--stop-limit", metavar="SECONDS", min=1.0, help="For what was accepted, when it is stopped."),
@@ -82,6 +85,8 @@ def serve(
     machine alone unless --host says otherwise. Requests are logged on stderr, one JSON object a line, without what was
     said. Ctrl-C or SIGTERM stops it: what was accepted is answered first.
     """
+    if transcriber is not None and no_transcriber:
+        raise UsageError("--transcriber names one and --no-transcriber says to use none; give one of them.")
     with needing("serve", "m3ser serve"):
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.serving.keys import read_api_keys
@@ -100,6 +105,7 @@ def serve(
         queue_size=queue_size,
         max_wait=max_wait,
         request_seconds=time_limit,
+        body_seconds=body_limit,
         stop_seconds=stop_limit,
         **chosen,
     )

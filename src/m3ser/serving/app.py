@@ -20,6 +20,7 @@ from m3ser.serving.problems import MEDIA_TYPE, Problem, problem_of
 from m3ser.serving.rest import rest_router
 from m3ser.serving.service import Service
 from m3ser.serving.settings import ServiceSettings
+from m3ser.serving.transcribers import transcriber_for
 
 __all__ = ["create_app", "load_recogniser"]
 
@@ -31,7 +32,10 @@ def load_recogniser(settings: ServiceSettings) -> Recogniser:
         M3serError: as :func:`m3ser.inference.load`.
     """
     return inference.load(
-        settings.model, transcriber=settings.transcriber, threads=1, max_seconds=settings.max_duration
+        settings.model,
+        transcriber=transcriber_for(settings.transcriber, settings.lanes),
+        threads=1,
+        max_seconds=settings.max_duration,
     )
 
 

@@ -145,17 +145,19 @@ async def _from_form(
         form = await parser.parse()
     except MultiPartException as error:
         raise ProblemError(400, "bad-form", f"The form cannot be read: {error.message}") from error
-    recordings, values = [], []
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            if name != "file":
-                raise ProblemError(400, "bad-form", f"A file is called {name[:40]!r}; expected 'file'.")
-            recordings.append(Recording(await value.read(), _shown_name(value.filename)))
-            await value.close()
-        elif name == "file":
-            raise ProblemError(400, "bad-form", "The part 'file' is no file; expected one with a filename.")
-        else:
-            values.append((name, value))
+    try:
+        recordings, values = [], []
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name != "file":
+                    raise ProblemError(400, "bad-form", f"A file is called {name[:40]!r}; expected 'file'.")
+                recordings.append(Recording(await value.read(), _shown_name(value.filename)))
+            elif name == "file":
+                raise ProblemError(400, "bad-form", "The part 'file' is no file; expected one with a filename.")
+            else:
+                values.append((name, value))
+    finally:
+        await form.close()
     return _asked(values, tuple(recordings))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from m3ser.serving.metrics import Metrics
-from m3ser.serving.problems import INTERNAL, MEDIA_TYPE
+from m3ser.serving.problems import INTERNAL, MEDIA_TYPE, STOPPING, Problem
 from m3ser.serving.unread import UnreadBody
 
 __all__ = ["GONE", "JsonLines", "RequestLog", "facts_of"]
@@ -93,9 +94,13 @@ class RequestLog:
             facts["cause"] = INTERNAL.cause
             self._metrics.failures.labels(INTERNAL.cause).inc()
             if not status:
-                content = INTERNAL.to_dict(request_id=facts["id"])
-                response = JSONResponse(content, INTERNAL.status, media_type=MEDIA_TYPE)
-                await response(scope, receive, send_on)
+                await _answer(INTERNAL, facts)(scope, receive, send_on)
+        except asyncio.CancelledError:
+            # The time for a stop is over. Nothing is left to be cancelled once the client has been told.
+            facts["cause"] = STOPPING.cause
+            self._metrics.failures.labels(STOPPING.cause).inc()
+            if not status:
+                await _answer(STOPPING, facts)(scope, receive, send_on)
         finally:
             route = getattr(scope.get("route"), "path", None) or "other"
             seconds = time.perf_counter() - begun
@@ -103,6 +108,11 @@ class RequestLog:
             self._metrics.seconds.labels(route).observe(seconds)
             facts |= {"method": scope["method"][:16], "route": route, "status": status or GONE}
             _log.info("request", extra={"facts": {**facts, "ms": round(1000 * seconds, 1)}})
+
+
+def _answer(problem: Problem, facts: dict[str, Any]) -> JSONResponse:
+    content = problem.to_dict(request_id=facts["id"])
+    return JSONResponse(content, problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE)
 
 
 def _request_id(headers: Headers) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from m3ser import errors
 from m3ser.errors import M3serError
 
-__all__ = ["INTERNAL", "MEDIA_TYPE", "Problem", "ProblemError", "problem_of"]
+__all__ = ["INTERNAL", "MEDIA_TYPE", "STOPPING", "Problem", "ProblemError", "problem_of"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -57,6 +57,8 @@ class Problem:
 
 
 INTERNAL = Problem(500, "internal", "Something went wrong in the service; its log says what, under this request_id.")
+
+STOPPING = Problem(503, "stopping", "The service was stopped before it could answer.", {"Retry-After": "10"})
 
 
 class ProblemError(M3serError):

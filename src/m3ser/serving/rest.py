@@ -14,6 +14,7 @@ from m3ser.errors import M3serError, UsageError
 from m3ser.serving.bodies import Asked, read_asked
 from m3ser.serving.logs import facts_of
 from m3ser.serving.metrics import CONTENT_TYPE
+from m3ser.serving.openapi import BATCH, EMOTIONS
 from m3ser.serving.problems import problem_of
 from m3ser.serving.service import Recording, Service
 
@@ -60,7 +61,7 @@ def rest_router(service: Service) -> APIRouter:
             ]
         }
 
-    @router.post("/v1/emotions")
+    @router.post("/v1/emotions", openapi_extra=EMOTIONS)
     async def emotions(request: Request) -> Response:
         """The emotion of one utterance, or with `timeline` the emotions over time in a recording."""
         service.keys.check(request.headers)
@@ -72,7 +73,7 @@ def rest_router(service: Service) -> APIRouter:
         facts_of(request.scope)["audio_seconds"] = found["duration"]
         return JSONResponse(found)
 
-    @router.post("/v1/emotions:batch")
+    @router.post("/v1/emotions:batch", openapi_extra=BATCH)
     async def batch(request: Request) -> Response:
         """The emotions of several utterances, in their order; one that fails takes no other with it."""
         service.keys.check(request.headers)

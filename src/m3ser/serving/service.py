@@ -24,7 +24,7 @@ from m3ser.serving.engine import Engine, overloaded
 from m3ser.serving.keys import ApiKeys
 from m3ser.serving.metrics import Metrics
 from m3ser.serving.problems import ProblemError
-from m3ser.serving.settings import ServiceSettings, cores
+from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["Buffer", "Recording", "Service"]
 
@@ -92,7 +92,7 @@ class Service:
         )
         self._engine = Engine(
             recogniser,
-            lanes=settings.lanes or cores(),
+            lanes=settings.lanes,
             batch_size=settings.batch_size,
             batch_wait=settings.batch_wait,
             max_wait=settings.max_wait,

@@ -28,7 +28,7 @@ class ServiceSettings:
         model: the bundle, as :func:`m3ser.inference.load` names it.
         host, port: where to listen; port 0: any that is free.
         workers: processes that decode recordings.
-        lanes: threads that answer, each with one processor thread; None: one per core.
+        lanes: threads that answer, each with one processor thread.
         transcriber: what turns speech into text: "auto", the name of one, or None for the voice alone.
         api_keys: any one of them opens the service; empty: everybody may ask.
         page: whether the web page is served at ``/``.
@@ -52,7 +52,7 @@ class ServiceSettings:
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = field(default_factory=lambda: min(4, cores()))
-    lanes: int | None = None
+    lanes: int = field(default_factory=cores)
     transcriber: str | None = "auto"
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     page: bool = True
@@ -75,7 +75,7 @@ class ServiceSettings:
             raise UsageError(f"port is {self.port}; expected 0 to 65535.")
         for name in ("workers", "lanes", "max_bytes", "max_files", "queue_size", "batch_size"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value < 1:
                 raise UsageError(f"{name} is {value}; expected 1 or more.")
         if self.batch_size > LARGEST_BATCH:
             raise UsageError(f"batch_size is {self.batch_size}; expected at most {LARGEST_BATCH}.")

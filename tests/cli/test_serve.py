@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the serve extra")
+
+KEYS = "0123456789abcdef\n"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The settings of the services that were started, none of which was."""
+    found: list[Any] = []
+    monkeypatch.setattr("m3ser.serving.server.serve", lambda settings, *, announce: found.append(settings))
+    return found
+
+
+def test_options_become_settings(m3ser: Callable[..., Any], started: list[Any], tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(KEYS)
+    options = "--port 0 --workers 3 --max-duration 5 --max-bytes 1000 --queue-size 7 --no-transcriber --no-page"
+    result = m3ser("serve", "--host", "0.0.0.0", "--api-key-file", str(keys), *options.split())
+    assert result.exit_code == 0
+    assert "warning" not in result.stderr
+    (settings,) = started
+    assert (settings.host, settings.port, settings.workers, settings.queue_size) == ("0.0.0.0", 0, 3, 7)
+    assert (settings.max_duration, settings.max_bytes, settings.page) == (5.0, 1000, False)
+    assert (settings.transcriber, settings.api_keys) == (None, (KEYS.strip(),))
+
+
+def test_an_open_service_beyond_this_machine_is_warned_of(m3ser: Callable[..., Any], started: list[Any]) -> None:
+    assert "everybody who reaches 0.0.0.0" in m3ser("serve", "--host", "0.0.0.0").stderr
+    assert "warning" not in m3ser("serve").stderr
+
+
+def test_a_missing_extra_is_one_sentence(m3ser: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("m3ser.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    result = m3ser("serve")
+    assert result.exit_code == 1
+    assert result.stderr == "m3ser: m3ser serve needs the 'serve' extra: pip install \"m3ser[serve]\".\n"
+
+
+def test_a_busy_port_is_one_sentence(m3ser: Callable[..., Any]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        result = m3ser("serve", "--port", str(other.getsockname()[1]))
+    assert result.exit_code == 1
+    assert "Cannot listen on 127.0.0.1 port" in result.stderr
+
+
+def test_two_transcribers_make_no_sense(m3ser: Callable[..., Any]) -> None:
+    assert m3ser("serve", "--transcriber", "moonshine", "--no-transcriber").exit_code == 2
+
+
+@pytest.mark.slow
+def test_it_starts_answers_and_stops(starter: Path, repository: Path) -> None:
+    import httpx
+
+    command = [sys.executable, "-m", "m3ser", "serve", "--port", "0", "--no-transcriber", "--no-page", "--workers", "1"]
+    env = {**os.environ, "NO_COLOR": ""}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as service:
+        assert service.stderr is not None
+        try:
+            lines = iter(service.stderr.readline, "")
+            address = next(found[0] for line in lines if (found := re.search(r"http://[\d.:]+", line)))
+            assert httpx.post(address + "/v1/emotions", json={"text": "I am so happy."}).json()["label"] == "happy"
+            service.send_signal(signal.SIGTERM)
+            assert service.wait(60) == 0
+        finally:
+            service.kill()
+        rest = list(lines)
+    assert len(rest) == 1
+    assert "happy" not in rest[0]
