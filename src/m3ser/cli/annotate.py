@@ -82,6 +82,22 @@ def annotate(
             "--workers", metavar="N", min=1, help="Processes, of one thread each. Default: one per core, if need be."
         ),
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine", metavar="NAME", help="local: this machine; ray: a Ray cluster (extra ray), for many machines."
+        ),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            show_default=False,
+            help="The cluster; this machine has to be part of it. Left out: what RAY_ADDRESS says, else one of this "
+            "machine's cores, for as long as the command runs.",
+        ),
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed in an earlier run.")
     ] = False,
@@ -99,7 +115,12 @@ def annotate(
     known by their paths: one that was replaced is not answered again without --overwrite.
 
     In folders, hidden files and links to folders are passed over.
+
+    On a Ray cluster every machine needs m3ser in the same version, and the recordings (and a model that is a folder)
+    where this one has them: on a shared file system.
     """
+    if ray_address is not None and engine != "ray":
+        raise UsageError("--ray-address says where a Ray cluster is; give --engine ray along with it.")
     words = _words(text, no_text=no_text, transcriber=transcriber)
     language = checked_language(language, no_text=no_text)
 
@@ -121,6 +142,8 @@ def annotate(
                 retry_failed=retry_failed,
                 progress=show,
                 language=language,
+                engine=engine,  # type: ignore[arg-type]
+                ray_address=ray_address,
             )
         except KeyboardInterrupt:
             with bar.paused():

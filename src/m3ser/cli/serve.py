@@ -79,6 +79,31 @@ def serve(
         ),
     ] = None,
     no_page: Annotated[bool, typer.Option("--no-page", help="Serve the API alone, without the web page.")] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine", metavar="NAME", help="local: this process; ray: Ray Serve (extra ray), without the web page."
+        ),
+    ] = "local",
+    replicas: Annotated[
+        str | None,
+        typer.Option(
+            "--replicas",
+            metavar="MIN-MAX",
+            show_default=False,
+            help="With --engine ray: of the service, on one core each, as many as there is work for. Left out: from 1 "
+            "to one per core.",
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            show_default=False,
+            help="The cluster, as in m3ser annotate.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the model over HTTP.
 
@@ -88,10 +113,10 @@ def serve(
     """
     if transcriber is not None and no_transcriber:
         raise UsageError("--transcriber names one and --no-transcriber says to use none; give one of them.")
-    # Each thread that answers has a core already; NumPy's own threads in front of the model would take a third more
-    # processor time for the same answers. It reads these when it is first imported, which is in the next lines.
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"--engine is '{engine}'; expected local or ray.")
+    if engine == "local" and (replicas or ray_address):
+        raise UsageError("--replicas and --ray-address are for Ray; give --engine ray along with them.")
     with needing("serve", "m3ser serve"):
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.serving.keys import read_api_keys
@@ -117,4 +142,13 @@ def serve(
     if not settings.is_loopback and not settings.api_keys:
         complain(f"warning: everybody who reaches {host} may ask this service; --api-key-file asks for a key.")
     complain(f"loading {model} ...")
-    serve_until_stopped(settings, announce=lambda url: complain(f"listening on {url}; Ctrl-C stops it."))
+
+    def announce(url: str) -> None:
+        complain(f"listening on {url}; Ctrl-C stops it.")
+
+    if engine == "ray":
+        from m3ser.serving.ray_app import Replicas, serve_on_ray
+
+        serve_on_ray(settings, Replicas.parse(replicas), address=ray_address, announce=announce)
+    else:
+        serve_until_stopped(settings, announce=announce)

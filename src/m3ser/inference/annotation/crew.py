@@ -14,7 +14,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -23,7 +23,7 @@ from m3ser.errors import M3serError, UsageError
 from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task, answers_to, serve
 from m3ser.inference.requests import Request
 
-__all__ = ["answer_here", "answer_in_processes", "processes_for", "refuse_in_worker", "split"]
+__all__ = ["Crew", "answer_here", "answer_in_processes", "processes_for", "refuse_in_worker", "split"]
 
 _AHEAD = 3  # tasks a worker has: one in the model, one being decoded, one in the pipe
 _LOST_IN_A_ROW = 20  # workers that end without any answer in between, before it is not the recordings' fault
@@ -60,7 +60,8 @@ def answer_in_processes(setup: Setup, tasks: Iterator[Task], *, workers: int) ->
         UsageError: the transcriber cannot be sent to another process.
         M3serError: what a worker met with while it began.
     """
-    yield from _Crew(setup, tasks, workers).answers()
+    with closing(Crew(setup, workers)) as crew:
+        yield from crew.answers(tasks)
 
 
 class _Worker:
@@ -119,43 +120,59 @@ class _Worker:
         self.connection.close()
 
 
-class _Crew:
-    """Several workers and the tasks between them."""
+class Crew:
+    """Several workers and the tasks between them.
 
-    def __init__(self, setup: Setup, tasks: Iterator[Task], size: int) -> None:
+    Args:
+        setup: what each makes its recogniser of.
+        size: how many there are.
+
+    Raises:
+        UsageError: the transcriber cannot be sent to another process.
+    """
+
+    def __init__(self, setup: Setup, size: int) -> None:
         try:
             self._setup = ForkingPickler.dumps(setup)
         except Exception as error:  # pickling calls code of the transcriber's, which may raise anything
             raise UsageError(
                 f"The transcriber cannot be sent to a worker, so use workers=1 ({type(error).__name__}: {error})."
             ) from error
-        self._tasks = tasks
         self._size = size
+        self._tasks: Iterator[Task] = iter(())
         self._again: deque[Task] = deque()
         self._workers: list[_Worker] = []
         self._lost_in_a_row = 0
 
-    def answers(self) -> Answers:
-        try:
-            for _ in range(self._size):
-                self._workers.append(_Worker(self._setup))
-            for most in range(1, _AHEAD + 1):
-                for worker in self._workers:
-                    self._supply(worker, most)
-            while busy := {worker.connection: worker for worker in self._workers if worker.asked}:
-                for connection in wait(list(busy)):
-                    worker = busy[connection]  # type: ignore[index]
-                    try:
-                        message = worker.connection.recv()
-                    except (EOFError, OSError):
-                        yield from self._lost(worker)
-                        continue
-                    yield from self._heard(worker, message)
+    def answers(self, tasks: Iterator[Task]) -> Answers:
+        """Answer tasks, as the answers come. When all of them have come, it can be asked again.
+
+        Raises:
+            M3serError: what a worker met with while it began.
+        """
+        self._tasks = tasks
+        while len(self._workers) < self._size:
+            self._workers.append(_Worker(self._setup))
+        for most in range(1, _AHEAD + 1):
             for worker in self._workers:
+                self._supply(worker, most)
+        while busy := {worker.connection: worker for worker in self._workers if worker.asked}:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                try:
+                    message = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield from self._lost(worker)
+                    continue
+                yield from self._heard(worker, message)
+
+    def close(self) -> None:
+        """Let workers end that have answered everything, and have the others ended."""
+        for worker in self._workers:
+            if not worker.asked:
                 worker.dismiss()
-        finally:
-            for worker in self._workers:
-                worker.end()
+        for worker in self._workers:
+            worker.end()
 
     def _supply(self, worker: _Worker, most: int = _AHEAD) -> None:
         """Give a worker something to do. What another worker may have ended by, it gets alone."""

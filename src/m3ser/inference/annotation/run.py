@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from m3ser import __version__
 from m3ser.bundle import MANIFEST_NAME
@@ -38,6 +38,9 @@ from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
 from m3ser.text.language_codes import language_code
 
 __all__ = ["Annotation", "Progress", "annotate"]
+
+Engine: TypeAlias = Literal["local", "ray"]
+"""Who answers; see :func:`annotate`."""
 
 _CHUNK = 8
 """Items that go through the model together; how they are cut does not depend on the number of workers."""
@@ -105,6 +108,8 @@ def annotate(
     retry_failed: bool = False,
     progress: Callable[[Progress], None] | None = None,
     language: str | None = None,
+    engine: Engine = "local",
+    ray_address: str | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -140,6 +145,9 @@ def annotate(
         progress: told how far it is.
         language: of the words, as a BCP 47 code, where a manifest's column language does not name it; None: as in
             :meth:`m3ser.Recogniser.predict`.
+        engine: "local": on this machine; "ray": on a Ray cluster (extra ``ray``), which has to have m3ser and the
+            recordings on each machine. The answers are the same, and either goes on with what the other began.
+        ray_address: see :func:`m3ser.inference.cluster.ray_cluster`.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -153,7 +161,7 @@ def annotate(
     out = Path(out)
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
-    _check(paths, out, text=text, workers=workers, max_seconds=max_seconds)
+    _check(paths, out, text=text, workers=workers, max_seconds=max_seconds, engine=engine)
     language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
     bundle = find_bundle(model)
@@ -181,7 +189,7 @@ def annotate(
             if retry_failed:
                 listing.retry_failed()
             failed_before = listing.failed
-            work.answer(workers)
+            work.answer(workers, engine, ray_address)
             tell(Progress("writing", listing.settled, len(listing), work.audio_seconds))
             failures = work.write(out)
     return Annotation(
@@ -240,7 +248,7 @@ class _Work:
             )
         return strange
 
-    def answer(self, workers: int | None) -> None:
+    def answer(self, workers: int | None, engine: Engine, ray_address: str | None) -> None:
         """Answer everything that waits."""
         self._say(())
         waiting = self._listing.waiting
@@ -248,9 +256,16 @@ class _Work:
             return
         count = processes_for(waiting, workers, _CHUNK)
         tasks = split(self._requests(), _CHUNK)
-        answers = (
-            answer_here(self._setup, tasks) if count == 1 else answer_in_processes(self._setup, tasks, workers=count)
-        )
+        if engine == "ray":
+            from m3ser.inference.annotation.on_ray import answer_on_ray
+
+            answers = answer_on_ray(
+                self._setup, tasks, waiting=waiting, workers=workers, size=_CHUNK, address=ray_address
+            )
+        elif count == 1:
+            answers = answer_here(self._setup, tasks)
+        else:
+            answers = answer_in_processes(self._setup, tasks, workers=count)
         with closing(answers):
             for some in answers:
                 self._keep(some)
@@ -292,7 +307,9 @@ class _Work:
         return None
 
 
-def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float) -> None:
+def _check(
+    paths: Sequence[str], out: Path, *, text: Words, workers: int | None, max_seconds: float, engine: Engine
+) -> None:
     check_format(out)
     if not out.parent.is_dir():
         raise UsageError(f"'{out}' cannot be written: there is no folder '{out.parent}'.")
@@ -308,6 +325,8 @@ def _check(paths: Sequence[str], out: Path, *, text: Words, workers: int | None,
         raise UsageError(f"workers is {workers}; it must be 1 or more, or None for one per core.")
     if not max_seconds > 0:
         raise UsageError(f"max_seconds is {max_seconds}; it must be above 0.")
+    if engine not in ("local", "ray"):
+        raise UsageError(f"There is no engine '{engine}'; known are local and ray.")
 
 
 def _transcriber(wanted: Transcriber | str | None, words: Words) -> Transcriber | str | None:

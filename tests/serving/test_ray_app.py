@@ -1,0 +1,90 @@
+"""The service on a Ray cluster of two workers, which the command begins and ends: on loopback, without a dashboard."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from m3ser import inference
+from m3ser.cli.app import app
+from m3ser.errors import M3serError, UsageError
+from m3ser.serving.ray_app import Replicas, serve_on_ray
+from m3ser.serving.settings import ServiceSettings
+
+
+@pytest.mark.parametrize(("said", "least", "most"), [("2", 2, 2), ("1-4", 1, 4), ("3-3", 3, 3)])
+def test_replicas_are_a_number_or_two(said: str, least: int, most: int) -> None:
+    assert Replicas.parse(said) == Replicas(least, most)
+
+
+@pytest.mark.parametrize("said", ["", "0", "4-1", "0-2", "-1", "1-", "two", "1-2-3"])
+def test_what_is_no_number_of_replicas_is_said(said: str) -> None:
+    with pytest.raises(UsageError, match=r"expected a number, or two as in 1-4, the smaller one first"):
+        Replicas.parse(said)
+
+
+def test_a_port_that_is_taken_is_said_before_ray_begins() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = ServiceSettings(port=taken.getsockname()[1])
+        with pytest.raises(M3serError, match=r"^Cannot listen on 127\.0\.0\.1 port \d+ \(Address already in use\)"):
+            serve_on_ray(settings, Replicas(1, 1), address=None)
+
+
+def test_options_of_ray_alone_are_refused() -> None:
+    for options in (["--replicas", "2"], ["--ray-address", "auto"]):
+        found = CliRunner().invoke(app, ["serve", *options])
+        assert isinstance(found.exception, (UsageError, SystemExit))
+
+
+def ask(address: str, content: bytes) -> tuple[int, dict[str, object]]:
+    request = urllib.request.Request(
+        f"{address}/v1/emotions?transcribe=false", data=content, headers={"Content-Type": "audio/wav"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
+def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["serve", "--engine", "ray", "--replicas", "2", "--no-transcriber", "--port", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "m3ser", *command], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        address = f"http://127.0.0.1:{port}"
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "listening on" in line:
+                break
+        assert f"m3ser: listening on {address}; Ctrl-C stops it.\n" in said
+        recogniser = inference.load(transcriber=None, threads=1)
+        for clip in sorted(demo_clips.glob("*.wav")):
+            status, found = ask(address, clip.read_bytes())
+            expected = recogniser.predict(clip, text=None).to_dict()
+            assert status == 200
+            assert found["scores"] == pytest.approx(expected["scores"], abs=1e-5)
+            assert {**found, "scores": 0, "file": 0} == {**expected, "scores": 0, "file": 0}
+        status, problem = ask(address, b"junk")
+        assert (status, problem["type"]) == (422, "urn:m3ser:problem:audio-unreadable")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
