@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -52,9 +51,7 @@ def serve(
     ] = 64,
     max_wait: Annotated[
         float,
-        typer.Option(
-            "--max-wait", metavar="SECONDS", min=0.1, help="How long one waits for the model before it gets 503."
-        ),
+        typer.Option("--max-wait", metavar="SECONDS", min=0.1, help="In which one is answered, or else gets 503."),
     ] = 10.0,
     time_limit: Annotated[
         float,
@@ -88,10 +85,6 @@ def serve(
     """
     if transcriber is not None and no_transcriber:
         raise UsageError("--transcriber names one and --no-transcriber says to use none; give one of them.")
-    # Each thread that answers has a core already; NumPy's own threads in front of the model would take a third more
-    # processor time for the same answers. It reads these when it is first imported, which is in the next lines.
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
     with needing("serve", "m3ser serve"):
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.serving.keys import read_api_keys
