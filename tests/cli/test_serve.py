@@ -22,8 +22,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The settings of the services that were started, none of which was."""
     found: list[Any] = []
     monkeypatch.setattr("m3ser.serving.server.serve", lambda settings, *, announce: found.append(settings))
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.setenv(variable, "1")  # the command sets them, and this process has other tests
     return found
 
 
@@ -86,9 +84,3 @@ def test_it_starts_answers_and_stops(starter: Path, repository: Path) -> None:
         rest = list(lines)
     assert len(rest) == 1
     assert "happy" not in rest[0]
-
-
-def test_numpy_comes_after_its_threads_were_counted() -> None:
-    code = "import sys, m3ser.cli.app; print('numpy' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"

@@ -123,10 +123,10 @@ def test_what_is_cancelled_never_reaches_the_model(make: Any, parrot: Parrot) ->
 
 
 def test_whoever_has_waited_too_long_is_told_when_to_come_again(make: Any, parrot: Parrot) -> None:
-    engine = make(max_wait=0.05)
+    engine = make(max_wait=0.2)
     first = closed(engine, parrot)
     late = engine.submit(Request(None, text="late"))
-    time.sleep(0.1)
+    time.sleep(0.3)
     parrot.gate.set()
     assert first.result(10).text == "first"
     with pytest.raises(ProblemError) as found:
@@ -145,3 +145,14 @@ def test_stopping_answers_what_is_in_the_model_and_cancels_what_waits(make: Any,
     assert waiting.cancelled()
     with pytest.raises(ProblemError):
         engine.submit(Request(None, text="after")).result(10)
+
+
+def test_what_can_be_foreseen_to_come_too_late_is_not_begun(make: Any, parrot: Parrot) -> None:
+    engine = make(max_wait=5.0)
+    engine._seconds_each = 2.0
+    first = closed(engine, parrot)
+    futures = [engine.submit(Request(None, text=str(i))) for i in range(4)]
+    parrot.gate.set()
+    wait([first, *futures], 10)
+    assert [future.exception() is None for future in futures] == [True, True, False, False]
+    assert engine.seconds_for(3) > 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,9 +51,7 @@ def serve(
     ] = 64,
     max_wait: Annotated[
         float,
-        typer.Option(
-            "--max-wait", metavar="SECONDS", min=0.1, help="How long one waits for the model before it gets 503."
-        ),
+        typer.Option("--max-wait", metavar="SECONDS", min=0.1, help="In which one is answered, or else gets 503."),
     ] = 10.0,
     time_limit: Annotated[
         float,

@@ -36,7 +36,7 @@ class Recogniser(Protocol):
 @dataclass(frozen=True, eq=False)
 class _Job:
     request: Request
-    asked: float = field(default_factory=time.monotonic)
+    asked: float
     future: Future[Prediction] = field(default_factory=Future)
 
 
@@ -56,7 +56,7 @@ class Engine:
         lanes: threads that answer.
         batch_size: requests that go through the model together, at most.
         batch_wait: seconds that the first of them waits for others.
-        max_wait: seconds that a request waits at most.
+        max_wait: seconds in which a request is answered, as far as can be foreseen; what cannot be is dropped.
         metrics: what is counted.
     """
 
@@ -105,13 +105,17 @@ class Engine:
         """About how long so many utterances will take."""
         return count * self._seconds_each / self._lanes
 
-    def submit(self, request: Request) -> Future[Prediction]:
+    def submit(self, request: Request, *, asked: float | None = None) -> Future[Prediction]:
         """Ask for one utterance; the answer raises what :meth:`m3ser.inference.Recogniser.predict` raises.
 
         Cancelled before its turn, it never reaches the model. Where its turn does not come in time it raises a
         ProblemError (503).
+
+        Args:
+            request: the utterance.
+            asked: when its client began to wait, by the monotonic clock; None: now.
         """
-        job = _Job(request)
+        job = _Job(request, time.monotonic() if asked is None else asked)
         with self._changed:
             if self._stopped:
                 job.future.set_exception(overloaded(1))
@@ -152,16 +156,17 @@ class Engine:
     def _chunks(self, taken: deque[list[_Job]]) -> Iterator[list[Request | AudioSource]]:
         """Batches as they come; an empty one where nothing waits, so that what was read ahead is answered."""
         while not self._stopped:
-            jobs = self._take(block=not taken)
+            jobs = self._take(before=sum(map(len, taken)))
             if jobs:
                 taken.append(jobs)
                 self._metrics.batch_size.observe(len(jobs))
             yield [job.request for job in jobs]
 
-    def _take(self, *, block: bool) -> list[_Job]:
+    def _take(self, *, before: int) -> list[_Job]:
+        """The next batch of a lane that has `before` requests to answer first; waited for where it has none."""
         jobs: list[_Job] = []
         with self._changed:
-            if block:
+            if not before:
                 self._wait_for_company()
                 self._here.begun = time.monotonic()
             elif self._idle:
@@ -173,7 +178,7 @@ class Engine:
                 if not job.future.set_running_or_notify_cancel():
                     continue
                 self._metrics.queue_seconds.observe(waited)
-                if waited > self._max_wait:
+                if waited + self._seconds_each * (before + len(jobs) + 1) > self._max_wait:
                     job.future.set_exception(overloaded(self.seconds_for(len(self._waiting))))
                 else:
                     jobs.append(job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -155,8 +156,9 @@ class Service:
             self._require_room(1)
 
     def _require_room(self, count: int) -> None:
-        if self._taken_on + count > self.settings.queue_size:
-            raise overloaded(self._engine.seconds_for(self._taken_on))
+        seconds = self._engine.seconds_for(self._taken_on)
+        if self._taken_on + count > self.settings.queue_size or seconds > self.settings.max_wait:
+            raise overloaded(seconds)
 
     @contextmanager
     def buffer(self) -> Iterator[Buffer]:
@@ -189,9 +191,10 @@ class Service:
         return await self._in_time(self._predict(recording, text, language))
 
     async def _predict(self, recording: Recording | None, text: TextRequest, language: str | None) -> Prediction:
+        asked = time.monotonic()
         waveform = None if recording is None else await self.decode(recording)
         request = Request(waveform, text=text, sample_rate=None if waveform is None else SAMPLE_RATE, language=language)
-        prediction = await _outcome(self._engine.submit(request))
+        prediction = await _outcome(self._engine.submit(request, asked=asked))
         self.metrics.audio_seconds.inc(prediction.duration or 0.0)
         return replace(prediction, file=None if recording is None else recording.name)
 

@@ -37,7 +37,7 @@ class ServiceSettings:
         max_bytes: the largest body of a request.
         max_files: the most recordings in one batch request.
         queue_size: recordings and texts that are taken on at a time, being answered or waiting; the next one gets 503.
-        max_wait: seconds that one of them waits for the model before it gets 503.
+        max_wait: seconds in which one of them is answered, as far as can be foreseen; else it gets 503.
         request_seconds: seconds from the end of its body to the answer before a request gets 504.
         body_seconds: seconds in which a body has to arrive.
         decode_seconds: seconds that one recording may keep a decoding process busy.
