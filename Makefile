@@ -1,6 +1,8 @@
 # Everything a person or CI runs. Each target makes the environment that it needs: .venv-demo without torch, .venv with
 # everything. PYTHON chooses the interpreter (3.10 or later).
 PYTHON ?= python3
+# Processes that tests run in; the tests of one file share one, and with it what they have set up together.
+TEST_WORKERS ?= 2
 DEMO := .venv-demo
 FULL := .venv
 
@@ -19,10 +21,10 @@ demo: $(DEMO)/installed
 	@$(DEMO)/bin/m3ser demo
 
 test: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -m "not slow and not browser"
+	$(FULL)/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser"
 
 test-slow: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -m "slow and not browser"
+	$(FULL)/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "slow and not browser"
 
 test-browser: $(FULL)/installed
 	$(FULL)/bin/python -m pytest -q -m browser

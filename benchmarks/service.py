@@ -35,8 +35,10 @@ import service_hostile
 from service_client import Client, Reply
 
 import m3ser
+from m3ser.bench.annotate import steady
+from m3ser.bench.material import clips, link_clips
+from m3ser.inference.annotation import Progress, annotate
 
-HERE = Path(__file__).parent
 CLIPS = Path(m3ser.__file__).parent / "bundled" / "clips"
 CORES = len(os.sched_getaffinity(0))
 PARTS = ("throughput", "overload", "hostile", "streams")
@@ -127,15 +129,28 @@ def throughput(cases: list[Case], seconds: float, files: int) -> float:
         rate = asyncio.run(saturated(cases, port, seconds))
     print(f"throughput: {rate:.1f} requests/s on {CONNECTIONS} connections")
     if files:
-        from annotate import recordings
-
-        with tempfile.TemporaryDirectory() as folder:
-            manifest = recordings(Path(folder) / "clips", files)
-            command = [sys.executable, str(HERE / "annotate.py"), "--side", "ours", "--manifest", str(manifest)]
-            command += ["--workers", str(CORES), "--text", "given"]
-            told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        print(f"            annotate {told['steady']:.1f} files/s; the service has {rate / told['steady']:.0%} of it")
+        other = annotated(files)
+        print(f"            annotate {other:.1f} files/s; the service has {rate / other:.0%} of it")
     return rate
+
+
+def annotated(files: int) -> float:
+    """Files a second of ``annotate``, once under way, on the same clips with the same words."""
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Path(folder) / "manifest.csv"
+        link_clips(Path(folder), files)
+        texts = [clip.text for clip in clips()]
+        with manifest.open("w", encoding="utf-8", newline="") as file:
+            listed = ((f"{number:06d}.wav", texts[number % len(texts)]) for number in range(files))
+            csv.writer(file).writerows([("audio", "text"), *listed])
+        heard: list[tuple[float, int]] = []
+
+        def note(progress: Progress) -> None:
+            if progress.stage == "annotating" and progress.finished:
+                heard.append((time.perf_counter(), progress.finished))
+
+        annotate(manifest, Path(folder) / "out.csv", text="given", workers=CORES, progress=note)
+    return steady(heard, skipped=2 * CORES)
 
 
 async def saturated(cases: list[Case], port: int, seconds: float) -> float:
