@@ -16,7 +16,7 @@ from m3ser.training.recipe_file import resolve_source
 
 @pytest.fixture
 def starter(repository: Path) -> Path:
-    return repository / "recipes" / "starter.yaml"
+    return repository / "recipes" / "starter" / "starter.yaml"
 
 
 def test_every_recipe_in_the_repository_is_valid(repository: Path) -> None:

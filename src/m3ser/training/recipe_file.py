@@ -52,9 +52,16 @@ def find_recipe(name: str | Path) -> Path:
 
 
 def _shipped() -> dict[str, Path]:
-    """Name of each recipe that comes with m3ser -> its file; those beginning with "_" are there to be extended."""
+    """Name of each recipe that comes with m3ser -> its file; those beginning with "_" are there to be extended.
+
+    The recipe that is called like its folder stands for the folder: "starter", not "starter/starter".
+    """
     folder = recipe_folder()
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
+    found = {}
+    for file in sorted(folder.rglob("*.yaml")):
+        place = file.relative_to(folder).with_suffix("")
+        found[(place.parent if place.name == place.parent.name else place).as_posix()] = file
+    return found
 
 
 def _extended(heir: Path, name: str) -> Path:
