@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 
-from m3ser.errors import RecipeError
 from m3ser.evaluation import PredictionTable, concatenate
 from m3ser.schema import Utterance
 from m3ser.training.corpus import Prepared, prepare
@@ -90,14 +89,14 @@ class HeldOut:
 
 
 def train_folds(recipe: Recipe, kept: Kept, folder: Path, *, cache: Path) -> HeldOut:
-    """Train `recipe` once for each group of speakers, or corpus, that is left out; what is finished stays.
+    """Train a recipe with a paired corpus once for each group of speakers, or corpus, that is left out.
+
+    What is finished in `folder` stays as it is.
 
     Raises:
-        DataError, AudioError, RecipeError: see :func:`m3ser.training.crossval.crossvalidate`; or the recipe has no
-            paired corpus.
+        DataError, AudioError, RecipeError: see :func:`m3ser.training.crossval.crossvalidate`.
     """
-    if not isinstance(recipe.data, PairedRecipe):
-        raise RecipeError(f"Recipe '{recipe.name}' has data of kind '{recipe.data.kind}'; a starter needs paired data.")
+    assert isinstance(recipe.data, PairedRecipe)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": kept})})
     prepared = prepare(recipe.data)
     crossvalidate(recipe, folder, seeds=[recipe.seed], cache=cache, prepared=prepared)

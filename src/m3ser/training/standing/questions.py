@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from m3ser.corpora import pair
+from m3ser.corpora import pair, plain_sentences
 from m3ser.corpora.crema_d import SENTENCES
 from m3ser.corpora.drawing import shuffled, uniform
 from m3ser.schema import EmotionScheme, Utterance
@@ -86,14 +86,21 @@ def own_words(voices: Sequence[Utterance], scheme: EmotionScheme, *, language: s
     return Question("own words", ask("both", kept, _names(kept), scheme))
 
 
-def plain_words(voices: Sequence[Utterance], scheme: EmotionScheme) -> Question:
-    """The voices with CREMA-D's sentences, which actors say in every emotion: one each, by the voice's name."""
-    texts = tuple(SENTENCES.values())
-    made = [
-        replace(u, text=texts[int(uniform(_SEED, name) * len(texts))])
-        for u, name in zip(voices, _names(voices), strict=True)
-    ]
-    return Question("plain words", ask("both", made, _names(made), scheme))
+def plain_words(voices: Sequence[Utterance], scheme: EmotionScheme) -> list[Question]:
+    """The voices with words that tell nothing, one sentence each, by the voice's name.
+
+    Sentences that CREMA-D's actors say in every emotion; and statements that are in no training part.
+    """
+    statements = tuple(u.text for u in plain_sentences() if u.split == "validation")
+    found = []
+    for title, texts in (("CREMA-D's words", tuple(SENTENCES.values())), ("statements", statements)):
+        names = _names(voices)
+        made = [
+            replace(u, text=texts[int(uniform(_SEED, title, name) * len(texts))])
+            for u, name in zip(voices, names, strict=True)
+        ]
+        found.append(Question(title, ask("both", made, names, scheme)))
+    return found
 
 
 def sentences(name: str, texts: Sequence[Utterance], scheme: EmotionScheme) -> Question:

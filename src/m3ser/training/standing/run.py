@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from m3ser.corpora import disjoint_sentences, get_reader
-from m3ser.errors import M3serError, UsageError
+from m3ser.errors import M3serError, RecipeError, UsageError
 from m3ser.evaluation import PredictionTable, write_predictions
 from m3ser.files import write_whole
 from m3ser.schema import Utterance
 from m3ser.training.corpus import read_corpora
 from m3ser.training.provenance import facts
 from m3ser.training.recipe import PairedRecipe, Recipe
+from m3ser.training.recipe_file import load_recipe
 from m3ser.training.run import open_run
 from m3ser.training.standing import questions as asked
 from m3ser.training.standing import scores as scored
@@ -97,7 +98,7 @@ def _choice(one: _Evaluation) -> dict[str, Any]:
         return [
             asked.voice(heard, one.scheme),
             *asked.pairs(heard, one.texts, one.scheme),
-            asked.plain_words(heard, one.scheme),
+            *asked.plain_words(heard, one.scheme),
         ]
 
     found = one.ask(one.chosen, questions, about="choice")
@@ -105,7 +106,7 @@ def _choice(one: _Evaluation) -> dict[str, Any]:
         "voice": scored.by_corpus(found["voice"]),
         "words": scored.scores(found["words"]),
         **scored.paired_scores(found["voice"], found["pairs"]),
-        "plain words": scored.cost_of_words(found["voice"], found["plain words"]),
+        **{name: scored.cost_of_words(found["voice"], found[name]) for name in ("CREMA-D's words", "statements")},
     }
 
 
@@ -224,10 +225,13 @@ def evaluate_standing(
     out = Path(out)
     open_run(out, recipe, resume=True)
     file = out / STANDING
-    record: dict[str, Any] = {"recipe": recipe.name, "expected": recipe.expected, "groups": {}, "failed": {}}
+    record: dict[str, Any] = {"begun": facts()["finished"], "groups": {}, "failed": {}}
     if file.is_file():
         record = json.loads(file.read_text(encoding="utf-8"))
-    assert isinstance(recipe.data, PairedRecipe)
+    # Also of a record that is there: what an experiment showed is written into its recipe afterwards.
+    record |= {"recipe": recipe.name, "expected": recipe.expected, "changes": _changes(recipe)}
+    if not isinstance(recipe.data, PairedRecipe):
+        raise RecipeError(f"Recipe '{recipe.name}' has data of kind '{recipe.data.kind}'; a starter needs paired data.")
     one = _Evaluation(recipe, recipe.data, out, Path(cache))
     for name in [name for name in GROUPS if not only or name in only]:
         if name not in record["groups"]:
@@ -245,3 +249,21 @@ def evaluate_standing(
         if on_group is not None and name in record["groups"]:
             on_group(name, record["groups"][name]["scores"])
     return record
+
+
+def _changes(recipe: Recipe) -> dict[str, str]:
+    """Key -> value, where the recipe differs from the starter's."""
+    own, usual = (dict(_flat(one.model_dump(mode="json"))) for one in (recipe, load_recipe("starter")))
+    keys = [key for key in {**usual, **own} if key not in _UNTOLD and own.get(key) != usual.get(key)]
+    return {key: str(own.get(key)) for key in keys}
+
+
+_UNTOLD = ("name", "expected", "data.root")
+
+
+def _flat(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
