@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -35,7 +35,7 @@ from m3ser.training.standing import scores as scored
 from m3ser.training.standing.folds import HeldOut, Kept, train_folds
 from m3ser.training.standing.questions import Question
 
-__all__ = ["GROUPS", "STANDING", "evaluate_standing"]
+__all__ = ["GROUPS", "STANDING", "evaluate_standing", "record_group"]
 
 STANDING = "standing.json"
 
@@ -222,7 +222,24 @@ def evaluate_standing(
     """
     if strange := [name for name in only if name not in GROUPS]:
         raise UsageError(f"There is no group '{strange[0]}'; known are {', '.join(GROUPS)}.")
+    if not isinstance(recipe.data, PairedRecipe):
+        raise RecipeError(f"Recipe '{recipe.name}' has data of kind '{recipe.data.kind}'; a starter needs paired data.")
     out = Path(out)
+    one = _Evaluation(recipe, recipe.data, out, Path(cache))
+    record: dict[str, Any] = {}
+    for name in [name for name in GROUPS if not only or name in only]:
+        record = record_group(recipe, out, name, partial(GROUPS[name], one))
+        if on_group is not None and name in record["groups"]:
+            on_group(name, record["groups"][name]["scores"])
+    return record
+
+
+def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The record of `recipe` with the group called `name`, which is computed where it is not there yet.
+
+    Raises:
+        RecipeError: the folder is of another recipe.
+    """
     open_run(out, recipe, resume=True)
     file = out / STANDING
     record: dict[str, Any] = {"begun": facts()["finished"], "groups": {}, "failed": {}}
@@ -230,24 +247,18 @@ def evaluate_standing(
         record = json.loads(file.read_text(encoding="utf-8"))
     # Also of a record that is there: what an experiment showed is written into its recipe afterwards.
     record |= {"recipe": recipe.name, "expected": recipe.expected, "changes": _changes(recipe)}
-    if not isinstance(recipe.data, PairedRecipe):
-        raise RecipeError(f"Recipe '{recipe.name}' has data of kind '{recipe.data.kind}'; a starter needs paired data.")
-    one = _Evaluation(recipe, recipe.data, out, Path(cache))
-    for name in [name for name in GROUPS if not only or name in only]:
-        if name not in record["groups"]:
-            started = time.monotonic()
-            try:
-                found = GROUPS[name](one)
-            except M3serError as error:
-                # One group may fail where others can be had, and a failure is a result, too.
-                record["failed"][name] = str(error)
-            else:
-                record["failed"].pop(name, None)
-                record["groups"][name] = {"scores": found, "seconds": round(time.monotonic() - started, 1)}
-            record["facts"] = facts()
-            write_whole(file, json.dumps(record, indent=2) + "\n")
-        if on_group is not None and name in record["groups"]:
-            on_group(name, record["groups"][name]["scores"])
+    if name not in record["groups"]:
+        started = time.monotonic()
+        try:
+            found = compute()
+        except M3serError as error:
+            # One group may fail where others can be had, and a failure is a result, too.
+            record["failed"][name] = str(error)
+        else:
+            record["failed"].pop(name, None)
+            record["groups"][name] = {"scores": found, "seconds": round(time.monotonic() - started, 1)}
+        record["facts"] = facts()
+    write_whole(file, json.dumps(record, indent=2) + "\n")
     return record
 
 
