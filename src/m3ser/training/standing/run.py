@@ -257,7 +257,8 @@ def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dic
         else:
             record["failed"].pop(name, None)
             record["groups"][name] = {"scores": found, "seconds": round(time.monotonic() - started, 1)}
-        record["facts"] = facts()
+        # The command names folders of this machine, which a record that is kept for others has no use for.
+        record["facts"] = {key: value for key, value in facts().items() if key != "command"}
     write_whole(file, json.dumps(record, indent=2) + "\n")
     return record
 
