@@ -128,7 +128,9 @@ def _prepare_pairs(data: PairedRecipe) -> Prepared:
         sentences += plain_sentences()
     sentences, _ = disjoint_sentences(s for s in sentences if scheme.class_of(s.emotion) is not None)
     shares = {str(relation): share for relation, share in data.shares.items()}
-    folds, pairs, comment = [], [], ""
+    folds: list[tuple[str, int, tuple[str | None, ...]]] = []
+    pairs: list[Utterance] = []
+    comment = ""
     for name, divided in _held_out(data, voices).items():
         paired = pair(divided, sentences, scheme=scheme, shares=shares, per_clip=data.per_clip, seed=data.seed)
         comment = paired.comment
