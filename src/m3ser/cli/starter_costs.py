@@ -73,7 +73,8 @@ def _speed(recogniser: Recogniser, *, given: bool) -> float:
             else:
                 recogniser.predict(clip.path)
         rounds.append(time.perf_counter() - began)
-    return sum(probe(clip.path).duration for clip in chosen) / statistics.median(rounds[1:])
+    seconds = sum(probe(clip.path).duration or 0.0 for clip in chosen)
+    return seconds / statistics.median(rounds[1:])
 
 
 def _peak_megabytes() -> float | None:
