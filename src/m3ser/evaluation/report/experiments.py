@@ -227,7 +227,7 @@ def _changes(records: Sequence[Record]) -> Table:
         rows.append(
             (record["recipe"], changed or "nothing: the starter as it stands", record["expected"], f"{minutes:.0f}")
         )
-    columns = ("experiment", "what differs from the starter", "what it showed", "minutes")
+    columns = ("experiment", "what differs from the starter", "what it showed", "minutes of the last call")
     return Table("The experiments, in their order", columns, tuple(rows), frozenset({1, 2}))
 
 
