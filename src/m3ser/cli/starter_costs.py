@@ -79,11 +79,10 @@ def _speed(recogniser: Recogniser, *, given: bool) -> float:
 
 def _peak_megabytes() -> float | None:
     """Of this process; None where the system does not say."""
-    import sys
-
+    # Not getrusage: a new process begins with the peak of the one that started it, which holds torch.
     try:
-        import resource
-    except ModuleNotFoundError:  # Windows
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
         return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return float(peak if sys.platform == "darwin" else peak * 1024) / 1e6
+    peak = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return None if peak is None else int(peak) * 1024 / 1e6
