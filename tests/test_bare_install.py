@@ -84,7 +84,7 @@ def test_annotates_into_csv_and_says_what_parquet_needs(demo_clip: Path, tmp_pat
 
 
 def test_says_what_training_needs(repository: Path, tmp_path: Path) -> None:
-    found = m3ser("train", str(repository / "recipes" / "starter.yaml"), "--out", str(tmp_path))
+    found = m3ser("train", str(repository / "recipes" / "starter" / "starter.yaml"), "--out", str(tmp_path))
     assert found.returncode == 1
     assert found.stderr == "m3ser: Training needs the 'train' extra: pip install \"m3ser[train]\".\n"
 

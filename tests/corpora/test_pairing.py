@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m3ser.corpora import (
+    PLAIN,
     RELATIONS,
     SPLITS,
     Corpus,
@@ -18,6 +19,7 @@ from m3ser.corpora import (
     audit,
     disjoint_sentences,
     pair,
+    plain_sentences,
     read_manifest,
     split_by_speaker,
     write_manifest,
@@ -199,7 +201,7 @@ def test_bad_options_are_refused(voices) -> None:
     def attempt(scheme: EmotionScheme = IEMOCAP4, per_clip: int = 1, **shares: float) -> None:
         pair(clips, make_sentences(), scheme=scheme, shares=shares, per_clip=per_clip, seed=0)
 
-    with pytest.raises(UsageError, match="expected agree, neutral, conflict, none below 0, that sum to 1"):
+    with pytest.raises(UsageError, match=r"agree, neutral, conflict \(and plain\), none below 0, that sum to 1"):
         attempt(agree=0.5, conflict=0.5)
     with pytest.raises(UsageError, match="that sum to 1"):
         attempt(agree=0.5, neutral=0.5, conflict=0.5)
@@ -248,3 +250,34 @@ def test_real_corpora_paired(real: Callable[[str], Corpus], tmp_path: Path) -> N
     assert dict(paired.dropped) == {"train": 295, "validation": 19, "test": 5}
     path = write_manifest(tmp_path / "paired.csv", paired.utterances, comment=paired.comment)
     assert len(read_manifest(path).utterances) == len(paired.utterances)
+
+
+WITH_PLAIN = {"agree": 0.4, "neutral": 0.2, "conflict": 0.2, "plain": 0.2}
+
+
+def plain_voices() -> list[Utterance]:
+    """Ten recordings of each class, one speaker a part."""
+    return [
+        Utterance(Path(f"{part}-{emotion}-{i}.wav"), emotion, speaker=part, split=part, extra={"corpus": "made"})
+        for part in ("train", "test")
+        for emotion in IEMOCAP4.classes
+        for i in range(10)
+    ]
+
+
+def test_plain_words_come_under_every_voice_alike() -> None:
+    pairs = pair(
+        plain_voices(), [*make_sentences(), *plain_sentences()], scheme=IEMOCAP4, shares=WITH_PLAIN, per_clip=2, seed=0
+    ).utterances
+    plain = [one for one in pairs if one.extra["relation"] == PLAIN]
+    assert Counter((one.split, one.emotion) for one in plain) == {
+        (part, emotion): 4 for part in ("train", "test") for emotion in IEMOCAP4.classes
+    }
+    assert {one.extra["text_corpus"] for one in plain} == {"plain"}
+    assert {one.extra["text_emotion"] for one in plain} == {"neutral"}
+    assert "plain" not in {one.extra["text_corpus"] for one in pairs if one.extra["relation"] != PLAIN}
+
+
+def test_without_plain_sentences_there_are_no_such_pairs() -> None:
+    with pytest.raises(DataError, match="0 sentences of class 'plain'"):
+        pair(plain_voices(), make_sentences(), scheme=IEMOCAP4, shares=WITH_PLAIN, seed=0)

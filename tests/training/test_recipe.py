@@ -16,13 +16,14 @@ from m3ser.training.recipe_file import resolve_source
 
 @pytest.fixture
 def starter(repository: Path) -> Path:
-    return repository / "recipes" / "starter.yaml"
+    return repository / "recipes" / "starter" / "starter.yaml"
 
 
 def test_every_recipe_in_the_repository_is_valid(repository: Path) -> None:
-    found = sorted((repository / "recipes").glob("*.yaml"))
+    found = sorted((repository / "recipes" / "starter").glob("*.yaml"))
     assert found
-    assert [load_recipe(path).name for path in found] == [path.stem for path in found]
+    names = [load_recipe(path).name for path in found]
+    assert names == ["starter" if path.stem == "starter" else f"starter-{path.stem}" for path in found]
 
 
 def test_settings_override_keys_of_parts(starter: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_recipe_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
 def test_a_recipe_may_extend_one_beside_it_or_one_of_m3ser(tmp_path: Path) -> None:
     heir = tmp_path / "heir.yaml"
     heir.write_text("extends: starter\nname: heir\nseed: 4\n", encoding="utf-8")
-    assert load_recipe(heir).model == load_recipe("starter").model
+    assert load_recipe(heir).model == load_recipe("starter").model == load_recipe("starter/starter").model
     # What stands beside it comes first.
     (tmp_path / "starter").write_text("extends: starter.yaml\nseed: 9\n", encoding="utf-8")
     heir.write_text("extends: starter\nname: heir\n", encoding="utf-8")

@@ -33,7 +33,7 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
 ) -> None:
     arguments = [
         "train",
-        str(repository / "recipes" / "starter.yaml"),
+        str(repository / "recipes" / "starter" / "starter.yaml"),
         "--out",
         str(tmp_path / "run"),
         "--cache",

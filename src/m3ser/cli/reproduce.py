@@ -13,6 +13,7 @@ import typer
 
 from m3ser.cli.complexity import complexity_text
 from m3ser.cli.progress import LateProgress
+from m3ser.cli.reproduce_starter import reproduce_starter
 from m3ser.cli.reproducible import TABLE_1, ZOO, Reproducible
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache, Seeds, Settings, seeds_of
 from m3ser.cli.terminal import complain, json_line
@@ -31,6 +32,7 @@ reproduce = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+reproduce.command("starter")(reproduce_starter)
 
 Systems = Annotated[
     list[str] | None,

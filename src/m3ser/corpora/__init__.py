@@ -31,8 +31,9 @@ from m3ser.corpora.manifest import (
     stream_rows,
     write_manifest,
 )
-from m3ser.corpora.pairing import RELATIONS, PairedCorpus, disjoint_sentences, pair
+from m3ser.corpora.pairing import PLAIN, RELATIONS, PairedCorpus, disjoint_sentences, pair
 from m3ser.corpora.parts import LabelledPart, read_part, with_clean_text
+from m3ser.corpora.plain import PLAIN_CORPUS, plain_sentences
 from m3ser.corpora.pool import identities
 from m3ser.corpora.registry import READERS, get_reader, read_corpus
 from m3ser.corpora.same_audio import SameAudio, find_same_audio
@@ -45,6 +46,8 @@ from m3ser.corpora.transcription import transcribe
 __all__ = [
     "COLUMNS",
     "FORMATS",
+    "PLAIN",
+    "PLAIN_CORPUS",
     "PROTOCOLS",
     "READERS",
     "RELATIONS",
@@ -83,6 +86,7 @@ __all__ = [
     "manifest_faults",
     "measure_durations",
     "pair",
+    "plain_sentences",
     "protocol_rules",
     "read_corpus",
     "read_folds",

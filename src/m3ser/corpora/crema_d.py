@@ -27,7 +27,7 @@ from m3ser.corpora.folders import existing_folder, find_file, read_text
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 from m3ser.errors import DataError, UsageError
 
-__all__ = ["INFO", "read"]
+__all__ = ["INFO", "SENTENCES", "read"]
 
 INFO = CorpusInfo(
     name="crema-d",
@@ -63,7 +63,7 @@ INFO = CorpusInfo(
 _NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_(XX?|LO|MD|HI)")
 _SILENT = "1076_MTI_SAD_XX"
 
-_SENTENCES = {
+SENTENCES = {
     "IEO": "It's eleven o'clock.",
     "TIE": "That is exactly what happened.",
     "IOM": "I'm on my way to the meeting.",
@@ -166,7 +166,7 @@ def _as_perceived(corpus: Corpus, votes: Mapping[str, _Vote]) -> Corpus:
 
 def _describe(name: re.Match[str], actors: Mapping[str, Mapping[str, str]], votes: Mapping[str, _Vote]) -> Clip | str:
     actor, sentence, emotion, level = name.groups()
-    if actor not in _ACTORS or sentence not in _SENTENCES or emotion not in INFO.labels:
+    if actor not in _ACTORS or sentence not in SENTENCES or emotion not in INFO.labels:
         return "name with an actor, sentence or emotion that CREMA-D does not have"
     clip = _clip_id(name.string)
     if clip == _SILENT:
@@ -176,7 +176,7 @@ def _describe(name: re.Match[str], actors: Mapping[str, Mapping[str, str]], vote
         label=emotion,
         speaker=actor,
         sentence=sentence,
-        text=_SENTENCES[sentence],
+        text=SENTENCES[sentence],
         language="en",
         extra={
             "intensity": _INTENSITIES.get(level, ""),
@@ -242,7 +242,7 @@ def _published(actor: str) -> set[str]:
     """The names of an actor's recordings, but for the silent one."""
     names = {
         f"{actor}_{sentence}_{emotion}_{level}"
-        for sentence in _SENTENCES
+        for sentence in SENTENCES
         for emotion in INFO.labels
         # Only the first sentence was spoken at three intensities, and neutrally at none.
         for level in (_INTENSITIES if sentence == "IEO" and emotion != "NEU" else ("XX",))

@@ -21,10 +21,13 @@ from m3ser.corpora.similarity import near_duplicates, words_of
 from m3ser.errors import DataError, UsageError
 from m3ser.schema import Copyable, EmotionScheme, Utterance
 
-__all__ = ["RELATIONS", "PairedCorpus", "disjoint_sentences", "pair"]
+__all__ = ["PLAIN", "RELATIONS", "PairedCorpus", "disjoint_sentences", "pair"]
 
 RELATIONS = ("agree", "neutral", "conflict")
-"""What a sentence can be to the voice it is paired with."""
+"""What a sentence with a label can be to the voice it is paired with."""
+
+PLAIN = "plain"
+"""A sentence that tells nothing, whatever the voice."""
 
 _NEUTRAL = "neutral"
 
@@ -73,7 +76,8 @@ def pair(
         voices: recordings with ``split``; those that `scheme` leaves out are left out.
         sentences: utterances with ``text`` and ``split``; likewise.
         scheme: the classes.
-        shares: relation -> share; all of :data:`RELATIONS`, none below 0, together 1.
+        shares: relation -> share; all of :data:`RELATIONS` and, where there shall be such pairs, :data:`PLAIN`; none
+            below 0, together 1.
         per_clip: sentences that each recording is paired with.
         seed: another seed, another pairing.
 
@@ -86,7 +90,8 @@ def pair(
     kept, dropped = disjoint_sentences(s for s in sentences if scheme.class_of(s.emotion) is not None)
     pools: defaultdict[tuple[str, str], list[Utterance]] = defaultdict(list)
     for sentence in shuffled(kept, seed, "sentences", name=lambda s: " ".join(words_of(s.text or ""))):
-        pools[sentence.split or "", scheme.class_of(sentence.emotion) or ""].append(sentence)
+        label = PLAIN if PLAIN in sentence.extra else scheme.class_of(sentence.emotion) or ""
+        pools[sentence.split or "", label].append(sentence)
 
     decks: dict[tuple[str, str], Iterator[Utterance]] = {}
     pairs: list[Utterance] = []
@@ -148,13 +153,18 @@ def disjoint_sentences(sentences: Iterable[Utterance]) -> tuple[list[Utterance],
 
 
 def _check_options(scheme: EmotionScheme, shares: Mapping[str, float], per_clip: int) -> None:
-    if set(shares) != set(RELATIONS) or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
+    if (
+        not set(RELATIONS) <= set(shares) <= {*RELATIONS, PLAIN}
+        or min(shares.values()) < 0
+        or abs(sum(shares.values()) - 1) > 1e-6
+    ):
         raise UsageError(
-            f"Shares for pairing are {dict(shares)}; expected {', '.join(RELATIONS)}, none below 0, that sum to 1."
+            f"Shares for pairing are {dict(shares)}; expected {', '.join(RELATIONS)} (and {PLAIN}), none below 0, that "
+            "sum to 1."
         )
     if per_clip < 1:
         raise UsageError(f"Each recording is to be paired with {per_clip} sentences; expected 1 or more.")
-    if shares["neutral"] > 0 and _NEUTRAL not in scheme.classes:
+    if shares["neutral"] + shares.get(PLAIN, 0.0) > 0 and _NEUTRAL not in scheme.classes:
         raise UsageError(
             f"Emotion scheme '{scheme.name}' has no neutral class; expected a share of 0 for neutral words."
         )
@@ -197,11 +207,15 @@ def _plan(pairs: int, voice: str, scheme: EmotionScheme, shares: Mapping[str, fl
     agree, neutral, conflict = (shares[relation] for relation in RELATIONS)
     if voice == _NEUTRAL:
         agree, neutral = agree + neutral, 0.0
-    agreeing, indifferent, conflicting = apportion(pairs, (agree, neutral, conflict))
+    agreeing, indifferent, conflicting, telling_nothing = apportion(
+        pairs, (agree, neutral, conflict, shares.get(PLAIN, 0.0))
+    )
     others = [label for label in scheme.classes if label not in (voice, _NEUTRAL)]
     plan = {("agree", voice): agreeing, ("neutral", _NEUTRAL): indifferent}
     for label, count in zip(others, apportion(conflicting, [1.0] * len(others)), strict=True):
         plan["conflict", label] = count
+    if telling_nothing:
+        plan[PLAIN, PLAIN] = telling_nothing
     return plan
 
 
@@ -215,7 +229,7 @@ def _paired(clip: Utterance, sentence: Utterance, relation: str, text_class: str
     extra = {
         **clip.extra,
         "relation": relation,
-        "text_emotion": text_class,
+        "text_emotion": _NEUTRAL if relation == PLAIN else text_class,
         "text_corpus": sentence.extra.get("corpus"),
         "text_id": sentence.extra.get("id"),
         "text_language": sentence.language,
@@ -228,7 +242,7 @@ def _paired(clip: Utterance, sentence: Utterance, relation: str, text_class: str
 def _comment(
     scheme: EmotionScheme, shares: Mapping[str, float], per_clip: int, seed: int, voices: str, words: str
 ) -> str:
-    stated = ", ".join(f"{relation} {shares[relation]:g}" for relation in RELATIONS)
+    stated = ", ".join(f"{relation} {shares[relation]:g}" for relation in (*RELATIONS, PLAIN) if relation in shares)
     return (
         f"paired (semi-synthetic): voices of {voices} with sentences of {words}, which their speakers never said; "
         f"scheme {scheme.name}; {stated} (under a neutral voice, neutral words agree); "

@@ -18,7 +18,7 @@ from itertools import product
 from m3ser.corpora.corpus import Corpus, CorpusInfo, Progress
 from m3ser.corpora.recordings import Clip, missing_clips, read_recordings
 
-__all__ = ["INFO", "read"]
+__all__ = ["INFO", "STATEMENTS", "read"]
 
 INFO = CorpusInfo(
     name="ravdess",
@@ -62,7 +62,7 @@ _NAME = re.compile(r"(\d{2})-(\d{2})-(\d{2})-(\d{2})-(\d{2})-(\d{2})-(\d{2})")
 
 _LABELS = dict(zip((f"{code:02}" for code in range(1, 9)), INFO.labels, strict=True))
 _INTENSITIES = {"01": "normal", "02": "strong"}
-_STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
 _REPETITIONS = ("01", "02")
 _ACTORS = tuple(f"{actor:02}" for actor in range(1, 25))
 
@@ -89,7 +89,7 @@ def _describe(name: re.Match[str]) -> Clip | str:
         label=_LABELS[emotion],
         speaker=actor,
         sentence=statement,
-        text=_STATEMENTS[statement],
+        text=STATEMENTS[statement],
         language="en",
         extra={
             "gender": "male" if int(actor) % 2 else "female",
@@ -101,7 +101,7 @@ def _describe(name: re.Match[str]) -> Clip | str:
 
 _NAMES = frozenset(
     "-".join(("03", "01", *codes))
-    for codes in product(_LABELS, _INTENSITIES, _STATEMENTS, _REPETITIONS, _ACTORS)
+    for codes in product(_LABELS, _INTENSITIES, STATEMENTS, _REPETITIONS, _ACTORS)
     if not (_LABELS[codes[0]] == "neutral" and _INTENSITIES[codes[1]] == "strong")
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from m3ser.corpora import (
     Fold,
     Split,
     audit,
+    disjoint_sentences,
     get_reader,
     identities,
     make_split,
     pair,
+    plain_sentences,
     read_folds,
     read_manifest,
     split_by_speaker,
@@ -29,7 +31,7 @@ from m3ser.schema import Utterance
 from m3ser.training.recipe import CorpusRecipe, PairedRecipe
 from m3ser.training.states import file_digest
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "read_corpora"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _prepare_corpus(data: CorpusRecipe) -> Prepared:
         utterances: Iterable[Utterance] = manifest.utterances
         comment = manifest.comment
     else:
-        utterances = _read(data.root, data.corpora)
+        utterances = read_corpora(data.root, data.corpora)
     if data.max_seconds is not None:
         utterances = [u for u in utterances if (_seconds(u) or 0.0) <= data.max_seconds]
     if data.protocol != "paper":
@@ -120,27 +122,61 @@ def _prepare_corpus(data: CorpusRecipe) -> Prepared:
 
 def _prepare_pairs(data: PairedRecipe) -> Prepared:
     scheme = data.emotion_scheme
-    voices = [u for u in _read(data.root, data.voices) if scheme.class_of(u.emotion) is not None]
-    voices = _without_copies(split_by_speaker(voices, shares=data.speaker_shares, seed=data.seed))
-    sentences = _read(data.root, data.sentences)
+    voices = _without_copies(u for u in read_corpora(data.root, data.voices) if scheme.class_of(u.emotion) is not None)
+    sentences = read_corpora(data.root, data.sentences)
+    if data.shares.get("plain"):
+        sentences += plain_sentences()
+    sentences, _ = disjoint_sentences(s for s in sentences if scheme.class_of(s.emotion) is not None)
     shares = {str(relation): share for relation, share in data.shares.items()}
-    paired = pair(voices, sentences, scheme=scheme, shares=shares, per_clip=data.per_clip, seed=data.seed)
-    fold = Fold("speakers held out", tuple(utterance.split for utterance in paired.utterances))
-    split = Split(data.protocol, data.seed, paired.utterances, (fold,), {}, (paired.comment,), scheme)
+    folds: list[tuple[str, int, tuple[str | None, ...]]] = []
+    pairs: list[Utterance] = []
+    comment = ""
+    for name, divided in _held_out(data, voices).items():
+        paired = pair(divided, sentences, scheme=scheme, shares=shares, per_clip=data.per_clip, seed=data.seed)
+        comment = paired.comment
+        folds.append((name, len(pairs), tuple(utterance.split for utterance in paired.utterances)))
+        pairs += paired.utterances
+    split = Split(
+        data.protocol,
+        data.seed,
+        tuple(pairs),
+        # Each fold has pairs of its own: a recording that is tested in one is paired with test sentences there.
+        tuple(
+            Fold(name, (*(None,) * before, *parts, *(None,) * (len(pairs) - before - len(parts))))
+            for name, before, parts in folds
+        ),
+        {},
+        (comment,),
+        scheme,
+    )
     # The same recording occurs with several sentences.
     names = tuple(
         f"{name}+{u.extra.get('text_id', i)}"
-        for i, (name, u) in enumerate(zip(_voice_names(paired.utterances), paired.utterances, strict=True))
+        for i, (name, u) in enumerate(zip(_voice_names(pairs), pairs, strict=True))
     )
     infos = tuple(get_reader(name).INFO for name in (*data.voices, *data.sentences))
-    return Prepared(split, names, paired.comment, infos)
+    return Prepared(split, names, comment, infos)
+
+
+def _held_out(data: PairedRecipe, voices: Sequence[Utterance]) -> dict[str, tuple[Utterance, ...]]:
+    """Name of each fold -> the voices with their parts in it."""
+    if data.held_out == "shares":
+        return {"speakers held out": split_by_speaker(voices, shares=data.speaker_shares, seed=data.seed)}
+    folds = data.folds if data.held_out == "speaker" else None
+    split = make_split(voices, data.held_out, seed=data.seed, scheme=data.emotion_scheme, folds=folds)
+    return {fold.name: split.fold(number) for number, fold in enumerate(split.folds)}
 
 
 def _voice_names(utterances: Iterable[Utterance]) -> list[str]:
     return [f"{u.extra.get('corpus', '')}/{u.extra.get('id', '')}".strip("/") for u in utterances]
 
 
-def _read(root: Path, folders: Mapping[str, str]) -> list[Utterance]:
+def read_corpora(root: Path, folders: Mapping[str, str]) -> list[Utterance]:
+    """All utterances of some corpora: name -> folder, relative to `root`.
+
+    Raises:
+        UsageError, DataError: see :func:`m3ser.corpora.read_corpus`.
+    """
     return [u for name, folder in folders.items() for u in get_reader(name).read(root / folder).utterances]
 
 

@@ -114,22 +114,28 @@ class PairedRecipe(_Data):
     Attributes:
         voices: speech corpus -> its folder.
         sentences: text corpus -> its folder.
+        held_out: what is tested: some speakers of each corpus, by `speaker_shares`, in one fold (shares); every speaker
+            in one of `folds` (speaker); every speech corpus in turn (corpus).
         speaker_shares: shares of each speech corpus's speakers in train, validation and test.
-        shares: relation of words to voice -> share of the pairs.
+        folds: groups of speakers under `speaker`.
+        shares: relation of words to voice -> share of the pairs; see :func:`m3ser.corpora.pair`. "plain" may be left
+            out; its sentences are :func:`m3ser.corpora.plain_sentences`.
         per_clip: sentences that each recording is paired with.
     """
 
     kind: Literal["paired"] = "paired"
     voices: dict[str, str] = Field(min_length=1)
     sentences: dict[str, str] = Field(min_length=1)
+    held_out: Literal["shares", "speaker", "corpus"] = "shares"
     speaker_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
-    shares: dict[Literal["agree", "neutral", "conflict"], Share]
+    folds: int = Field(default=5, ge=2)
+    shares: dict[Literal["agree", "neutral", "conflict", "plain"], Share]
     per_clip: int = Field(default=1, ge=1)
 
     @property
     def protocol(self) -> str:
         """What the audit holds the parts to."""
-        return "speaker"
+        return "corpus" if self.held_out == "corpus" else "speaker"
 
 
 DataRecipe = Annotated[CorpusRecipe | PairedRecipe, Field(discriminator="kind")]

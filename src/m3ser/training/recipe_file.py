@@ -43,10 +43,9 @@ def find_recipe(name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = _shipped()
-    found = shipped.get(path.as_posix().removesuffix(".yaml").removeprefix("recipes/"))
+    found = _shipped_as(path.as_posix())
     if found is None:
-        names = ", ".join(name for name, file in shipped.items() if not file.stem.startswith("_"))
+        names = ", ".join(name for name, file in _shipped().items() if not file.stem.startswith("_"))
         raise RecipeError(f"Recipe '{name}' cannot be read: there is no such file; the recipes of m3ser are {names}.")
     return found
 
@@ -57,10 +56,17 @@ def _shipped() -> dict[str, Path]:
     return {file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(folder.rglob("*.yaml"))}
 
 
+def _shipped_as(name: str) -> Path | None:
+    """The recipe that comes with m3ser and is called `name`: "starter" is starter/starter, the first of its folder."""
+    shipped = _shipped()
+    name = name.removesuffix(".yaml").removeprefix("recipes/")
+    return shipped.get(name, shipped.get(f"{name}/{name}"))
+
+
 def _extended(heir: Path, name: str) -> Path:
     """The recipe that `heir` means by `name`: a file beside it, or one that comes with m3ser."""
     beside = heir.parent / name
-    return beside if beside.is_file() else _shipped().get(name.removesuffix(".yaml"), beside)
+    return beside if beside.is_file() else _shipped_as(name) or beside
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

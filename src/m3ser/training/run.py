@@ -61,7 +61,7 @@ from m3ser.training.recipe_file import load_recipe, write_recipe
 from m3ser.training.standardise import Scaled, Standardisation
 from m3ser.training.trainer import Judging, Patience, make_trainer
 
-__all__ = ["Trained", "open_run", "train"]
+__all__ = ["Trained", "open_model", "open_run", "train"]
 
 RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
     "recipe.yaml",
@@ -240,8 +240,13 @@ def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> 
     }
 
 
-def _read(recipe: Recipe, prepared: Prepared, out: Path, fold: int, encoders: Encoders, material: Material) -> Trained:
-    """A run that is finished."""
+def open_model(out: Path, encoders: Encoders) -> tuple[FusionModel, Encoders]:
+    """The trained part of the finished run in `out`, and the encoders that belong to it.
+
+    Args:
+        out: the run folder.
+        encoders: the recipe's; those that were trained are replaced by what became of them.
+    """
     model = models.load(out / MODEL)
     if isinstance(model, SpeechEmotionModel):
         # The encoders that learnt are the model's own.
@@ -249,6 +254,12 @@ def _read(recipe: Recipe, prepared: Prepared, out: Path, fold: int, encoders: En
         encoders = replace(encoders, **own)
         model = model.fusion
     assert isinstance(model, FusionModel)
+    return model, encoders
+
+
+def _read(recipe: Recipe, prepared: Prepared, out: Path, fold: int, encoders: Encoders, material: Material) -> Trained:
+    """A run that is finished."""
+    model, encoders = open_model(out, encoders)
     scores = json.loads((out / SCORES).read_text(encoding="utf-8"))
     table = read_predictions(out / PREDICTIONS)
     return Trained(recipe, *prepared.fold(fold), prepared.comment, encoders, model, material, out, table, scores)

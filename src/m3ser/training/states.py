@@ -79,6 +79,14 @@ class Recording:
         """
         return load_waveform(self.path, start=self.start or 0.0, end=self.end)
 
+    def digest(self) -> str:
+        """What the waveform follows from: the cache finds its states by this.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        return f"{file_digest(self.path)} {self.start} {self.end}"
+
 
 @dataclass(frozen=True)
 class StateTable:
@@ -160,7 +168,7 @@ def encode_audio(
 
     key = ["audio", front_end, fingerprint]
     store = _Store(cache, key, shape=(dim,), stored=np.float16 if half_precision else np.float32)
-    return store.table(recordings, _recording_digests(recordings), compute, what="Encoding recordings")
+    return store.table(recordings, [one.digest() for one in recordings], compute, what="Encoding recordings")
 
 
 def features_of(recordings: Sequence[Recording], *, front_end: str, cache: Path) -> StateTable:
@@ -172,7 +180,7 @@ def features_of(recordings: Sequence[Recording], *, front_end: str, cache: Path)
             yield from enumerate(pool.map(lambda item: front.features(item.waveform()), items))
 
     store = _Store(cache, ["features", front_end], shape=tuple(front.feature_shape), stored=np.float32)
-    return store.table(recordings, _recording_digests(recordings), compute, what="Preparing recordings")
+    return store.table(recordings, [one.digest() for one in recordings], compute, what="Preparing recordings")
 
 
 def encode_texts(
@@ -297,10 +305,6 @@ def _encoded(sequences: Sequence[NDArray[Any]], encode: EncodeBatch, budget: int
         states, mask = encode(*pad([sequences[i] for i in batch]))
         for row, index in enumerate(batch):
             yield index, states[row][mask[row]]
-
-
-def _recording_digests(recordings: Sequence[Recording]) -> list[str]:
-    return [f"{file_digest(r.path)} {r.start} {r.end}" for r in recordings]
 
 
 def file_digest(path: Path) -> str:
