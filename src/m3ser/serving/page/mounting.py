@@ -51,33 +51,51 @@ def mount_page(app: FastAPI, service: PageService, *, admits: Callable[[str], bo
             uploads.close()
 
     here = Path(__file__).parent
-    with uploads.of_gradio():
-        gradio.mount_gradio_app(
-            app,
-            build(service, uploads, asks_key=admits is not None),
-            "/",
-            footer_links=[],
-            run_history=False,
-            auth=None if admits is None else (lambda _, key: admits(key)),
-            auth_message=None if admits is None else LOGIN,
-            # Everything below is off, whatever the environment says.
-            show_error=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            pwa=False,
-            mcp_server=False,
-            max_file_size=service.max_bytes,
-            theme=_theme(gradio),
-            head=f"<style>{(here / 'page.css').read_text(encoding='utf-8')}</style>",
-            js=(here / "page.js").read_text(encoding="utf-8"),
-            app_kwargs={
-                "middleware": [Middleware(Gate, uploads=uploads)],
-                "lifespan": sweeping,
-                "docs_url": None,
-                "redoc_url": None,
-                "openapi_url": None,
-            },
-        )
+
+    def mount() -> None:
+        with uploads.of_gradio():
+            gradio.mount_gradio_app(
+                app,
+                build(service, uploads, asks_key=admits is not None),
+                "/",
+                footer_links=[],
+                run_history=False,
+                auth=None if admits is None else (lambda _, key: admits(key)),
+                auth_message=None if admits is None else LOGIN,
+                # Everything below is off, whatever the environment says.
+                show_error=False,
+                ssr_mode=False,
+                enable_monitoring=False,
+                pwa=False,
+                mcp_server=False,
+                max_file_size=service.max_bytes,
+                theme=_theme(gradio),
+                head=f"<style>{(here / 'page.css').read_text(encoding='utf-8')}</style>",
+                js=(here / "page.js").read_text(encoding="utf-8"),
+                app_kwargs={
+                    "middleware": [Middleware(Gate, uploads=uploads)],
+                    "lifespan": sweeping,
+                    "docs_url": None,
+                    "redoc_url": None,
+                    "openapi_url": None,
+                },
+            )
+
+    _where_a_loop_runs(mount)
+
+
+def _where_a_loop_runs(work: Callable[[], None]) -> None:
+    """Do `work` inside an event loop: Gradio makes several where none runs, and closes none of them."""
+
+    async def inside() -> None:
+        work()
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(inside())
+    else:
+        work()
 
 
 def _theme(gradio: Any) -> Any:
