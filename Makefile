@@ -1,8 +1,10 @@
 # Everything a person or CI runs. Each target makes the environment that it needs: .venv-demo without torch, .venv with
 # everything. PYTHON chooses the interpreter (3.10 or later).
 PYTHON ?= python3
-# Processes that tests run in; the tests of one file share one, and with it what they have set up together.
+# Processes that tests run in; the tests of one file share one, and with it what they have set up together. One thread
+# each: where there are more threads than cores they wait for each other, and all takes twice as long.
 TEST_WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(FULL)/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile --durations=15
 DEMO := .venv-demo
 FULL := .venv
 
@@ -21,10 +23,10 @@ demo: $(DEMO)/installed
 	@$(DEMO)/bin/m3ser demo
 
 test: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 test-slow: $(FULL)/installed
-	$(FULL)/bin/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile -m "slow and not browser"
+	$(PYTEST) -m "slow and not browser"
 
 test-browser: $(FULL)/installed
 	$(FULL)/bin/python -m pytest -q -m browser
