@@ -27,7 +27,8 @@ from m3ser.errors import CheckpointError, DataError, RecipeError, UsageError  # 
 from m3ser.evaluation import read_predictions  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.corpus import prepare  # noqa: E402
-from m3ser.training.run import Trained, train  # noqa: E402
+from m3ser.training.recipe_file import write_recipe  # noqa: E402
+from m3ser.training.run import Trained, open_run, train  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -193,6 +194,16 @@ def test_a_folder_with_a_run_is_not_written_over(run: Train) -> None:
         run("training.epochs=1")
     with pytest.raises(RecipeError, match="of another recipe"):
         run("training.epochs=2", resume=True)
+
+
+def test_corpora_that_have_been_moved_are_no_other_recipe(tiny_recipe: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(tiny_recipe)
+    write_recipe(tmp_path / "recipe.yaml", recipe)
+    moved = recipe.model_copy(update={"data": recipe.data.model_copy(update={"root": "elsewhere"})})
+    open_run(tmp_path, moved, resume=True)
+    other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"seed": 7})})
+    with pytest.raises(RecipeError, match="of another recipe"):
+        open_run(tmp_path, other, resume=True)
 
 
 def test_a_cache_of_another_version_is_named(run: Train, cache: Path, tmp_path: Path, tiny_recipe: Path) -> None:
