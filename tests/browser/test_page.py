@@ -114,8 +114,10 @@ def test_a_recording_from_the_microphone(visit: Visit, clips: Path) -> None:
     page.get_by_role("button", name="Record audio").click()
     page.locator("#m3-recording").get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(3_500)  # longer than the clip
-    page.locator("#m3-recording").get_by_role("button", name="Stop").first.click()
+    with page.expect_response(lambda response: "/upload" in response.url):
+        page.locator("#m3-recording").get_by_role("button", name="Stop").first.click()
     page.locator("#m3-recording").get_by_role("button", name="Play", exact=True).wait_for()
+    page.wait_for_load_state("networkidle")  # the page takes what was uploaded in a moment later
     assert ask(page).startswith("Angry")
 
 
