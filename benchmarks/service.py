@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import csv
 import json
-import os
 import platform
 import random
 import subprocess
@@ -37,10 +36,11 @@ from service_client import Client, Reply
 import m3ser
 from m3ser.bench.annotate import steady
 from m3ser.bench.material import clips, link_clips
+from m3ser.cores import available_cores
 from m3ser.inference.annotation import Progress, annotate
 
 CLIPS = Path(m3ser.__file__).parent / "bundled" / "clips"
-CORES = len(os.sched_getaffinity(0))
+CORES = available_cores()
 PARTS = ("throughput", "overload", "hostile", "streams")
 CONNECTIONS = 16 * CORES  # that saturate it
 MAX_WAIT = 5.0  # seconds: what the service promises to those who wait

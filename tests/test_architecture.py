@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-COMMON = {"errors", "schema", "download", "batching", "bundle", "files", "page"}
+COMMON = {"errors", "schema", "download", "batching", "bundle", "cores", "files", "page"}
 BELOW = {
     "errors": set(),
     "schema": {"errors"},
     "download": {"errors"},
     "batching": set(),
+    "cores": set(),
     "files": {"errors"},
     "page": {"errors", "page_style"},
     "page_style": set(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from m3ser.bench import GROUPS, Figure, Outcome, Row, Side, choose, measure_row
-from m3ser.bench import worker as workers
+from m3ser.cores import available_cores
 from m3ser.errors import UsageError
 
 
@@ -71,7 +71,7 @@ def test_ours_may_be_what_is_missing() -> None:
 def test_a_side_has_the_cores_of_its_row() -> None:
     found = measure_row(Row("one", "", side("environment"), None, cores=1, no_limit="no"), rest=0, runs=1)
     assert found.ours.figure == Figure((1.1,))
-    everything = workers.available_cores()
+    everything = available_cores()
     found = measure_row(Row("one", "", side("environment"), None, no_limit="no"), rest=0, runs=1)
     assert found.ours.figure == Figure((float(f"{everything}.{everything}"),))
 

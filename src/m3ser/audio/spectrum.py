@@ -25,13 +25,14 @@ reach 2e-4 at the same speed; in double precision everything takes twice as long
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from m3ser.cores import available_cores
 
 __all__ = ["MelSpectrum", "triangular_filters"]
 
@@ -134,7 +135,7 @@ class MelSpectrum:
         starts = range(0, len(mel), _BLOCK_FRAMES)
         remaining = iter(starts)
         if threads is None:
-            threads = min(_usable_cores(), len(starts) // _BLOCKS_PER_THREAD)
+            threads = min(available_cores(), len(starts) // _BLOCKS_PER_THREAD)
         helpers = min(threads, len(starts)) - 1
         if helpers < 1:
             self._fill(mel, frames, remaining)
@@ -203,12 +204,6 @@ class _Buffers:
         self.magnitudes = self.outer[0]  # once the squared imaginary parts are added
         pieces = _pieces(_BLOCK_FRAMES, filters.size)
         self.magnitude_pieces = self.magnitudes.reshape(bins, pieces, -1).transpose(1, 2, 0)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _pieces(rows: int, multiply_adds: int) -> int:

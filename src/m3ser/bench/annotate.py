@@ -32,7 +32,8 @@ def annotated(files: int, workers: int | None, *, transcribed: bool = False) -> 
         workers: processes; None: one per core.
         transcribed: their words too, by the default transcriber; else the voice alone.
     """
-    from m3ser.bench.worker import THREADS, available_cores
+    from m3ser.bench.worker import THREADS
+    from m3ser.cores import available_cores
     from m3ser.inference.annotation import annotate
 
     _require_transcriber(transcribed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from m3ser import __version__
-from m3ser.bench.worker import available_cores
+from m3ser.cores import available_cores
 
 __all__ = ["Machine", "this_machine"]
 

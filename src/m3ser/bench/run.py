@@ -9,7 +9,8 @@ from m3ser.bench import annotate, command, front_end, runtime, starter, timeline
 from m3ser.bench.arithmetic import MATRIX_PRODUCTS
 from m3ser.bench.measure import REST, take_turns
 from m3ser.bench.rows import Measured, Outcome, Row, Side, Sizes
-from m3ser.bench.worker import SideError, Worker, available_cores
+from m3ser.bench.worker import SideError, Worker
+from m3ser.cores import available_cores
 from m3ser.errors import UsageError
 
 __all__ = ["GROUPS", "choose", "measure_row"]

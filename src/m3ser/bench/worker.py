@@ -20,7 +20,7 @@ from m3ser.bench.measure import timed
 from m3ser.bench.rows import Ready, Side
 from m3ser.errors import MissingExtraError
 
-__all__ = ["THREADS", "SideError", "Worker", "available_cores", "serve"]
+__all__ = ["THREADS", "SideError", "Worker", "serve"]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Variables of the environment by which libraries are told how many threads to use."""
@@ -40,13 +40,6 @@ class SideError(Exception):
     def __init__(self, problem: str, *, missing: bool = False) -> None:
         super().__init__(problem)
         self.missing = missing
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Worker(AbstractContextManager["Worker"]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from m3ser.cli.model_options import ModelName, NoText, TranscriberName
 from m3ser.cli.predict import checked_language
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
@@ -52,21 +53,9 @@ def annotate(
             "given where they are, else transcribed.",
         ),
     ] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
-        ),
-    ] = "starter",
-    transcriber: Annotated[
-        str | None,
-        typer.Option(
-            "--transcriber",
-            metavar="NAME",
-            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
-        ),
-    ] = None,
+    no_text: NoText = False,
+    model: ModelName = "starter",
+    transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3ser.cli.model_options import NoText
 from m3ser.cli.predict import note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, json_line, printable, stdout_console, style_of
@@ -56,7 +57,7 @@ class Answer:
 
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
+    no_text: NoText = False,
 ) -> None:
     """Try the model on the package's own clips.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, Threads, TranscriberName
 from m3ser.cli.predict import checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line
@@ -38,30 +39,14 @@ def listen(
             "(python -m sounddevice lists them).",
         ),
     ] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
+    no_text: NoText = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line; those of utterances that go on say final: false.")
     ] = False,
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="A bundle: its name, folder or Hugging Face Hub id."),
-    ] = "starter",
-    transcriber: Annotated[
-        str | None,
-        typer.Option(
-            "--transcriber",
-            metavar="NAME",
-            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
-        ),
-    ] = None,
-    language: Annotated[
-        str | None,
-        typer.Option("--language", metavar="CODE", show_default=False, help="Of the words, as in m3ser predict."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
-    ] = None,
+    model: ModelName = "starter",
+    transcriber: TranscriberName = None,
+    language: LanguageOfWords = None,
+    threads: Threads = None,
 ) -> None:
     """Emotions while somebody speaks, from the microphone.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from m3ser.cli.model_options import ModelName, NoText, Threads, TranscriberName
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, json_line, percent, printable, stdout_console, style_of
 from m3ser.errors import M3serError, UsageError
@@ -36,22 +37,10 @@ def predict(
         str | None,
         typer.Option("--text", metavar="TEXT", help="What is said in the one recording, or on its own without any."),
     ] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
+    no_text: NoText = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
-        ),
-    ] = "starter",
-    transcriber: Annotated[
-        str | None,
-        typer.Option(
-            "--transcriber",
-            metavar="NAME",
-            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
-        ),
-    ] = None,
+    model: ModelName = "starter",
+    transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
         typer.Option(
@@ -62,10 +51,7 @@ def predict(
             "read are left out.",
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
-    ] = None,
+    threads: Threads = None,
     providers: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from m3ser.cli.model_options import ModelName, TranscriberName
 from m3ser.cli.terminal import complain
 from m3ser.errors import UsageError, needing
 
@@ -18,20 +19,8 @@ def serve(
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 is every network of the machine.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", help="0 takes any that is free.")] = 8080,
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
-        ),
-    ] = "starter",
-    transcriber: Annotated[
-        str | None,
-        typer.Option(
-            "--transcriber",
-            metavar="NAME",
-            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
-        ),
-    ] = None,
+    model: ModelName = "starter",
+    transcriber: TranscriberName = None,
     no_transcriber: Annotated[
         bool, typer.Option("--no-transcriber", help="Transcribe nothing: given words, or the voice alone.")
     ] = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, Threads, TranscriberName
 from m3ser.cli.predict import STDIN, checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, printable, stdout_console, style_of
@@ -84,7 +85,7 @@ def timeline(
             "--words", metavar="FILE", help="What is said and when: SRT, VTT, TextGrid, CTM or whisper's JSON."
         ),
     ] = None,
-    no_text: Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")] = False,
+    no_text: NoText = False,
     channels: Annotated[
         ChannelChoice,
         typer.Option("--channels", metavar="mix|split", help="split keeps them apart (caller, agent)."),
@@ -122,26 +123,10 @@ def timeline(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run that wrote to the same --out.")
     ] = False,
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="NAME", help="A bundle: its name, folder or Hugging Face Hub id."),
-    ] = "starter",
-    transcriber: Annotated[
-        str | None,
-        typer.Option(
-            "--transcriber",
-            metavar="NAME",
-            help="What turns speech into text: moonshine (the default) or faster-whisper:SIZE (downloaded once).",
-        ),
-    ] = None,
-    language: Annotated[
-        str | None,
-        typer.Option("--language", metavar="CODE", show_default=False, help="Of the words, as in m3ser predict."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
-    ] = None,
+    model: ModelName = "starter",
+    transcriber: TranscriberName = None,
+    language: LanguageOfWords = None,
+    threads: Threads = None,
 ) -> None:
     """Emotions over time in a recording of any length.
 

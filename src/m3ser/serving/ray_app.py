@@ -16,9 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from m3ser.cores import available_cores
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.cluster import ray_cluster
-from m3ser.serving.settings import ServiceSettings, cores
+from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["Replicas", "build", "serve_on_ray"]
 
@@ -44,7 +45,7 @@ class Replicas:
             UsageError: it is neither.
         """
         if said is None:
-            return cls(1, cores())
+            return cls(1, available_cores())
         found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", said, re.ASCII)
         least, most = (0, 0) if found is None else (int(found[1]), int(found[2] or found[1]))
         if not 1 <= least <= most:

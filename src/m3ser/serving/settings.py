@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import os
 from dataclasses import dataclass, field
 
+from m3ser.cores import available_cores
 from m3ser.errors import UsageError
 from m3ser.serving.streaming.limits import StreamLimits
 
-__all__ = ["LARGEST_BATCH", "ServiceSettings", "cores"]
+__all__ = ["LARGEST_BATCH", "ServiceSettings"]
 
 LARGEST_BATCH = 8
 """Utterances that go through the model together, at most: as in :meth:`m3ser.inference.Recogniser.predict_batch`."""
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,8 @@ class ServiceSettings:
     model: str = "starter"
     host: str = "127.0.0.1"
     port: int = 8080
-    workers: int = field(default_factory=lambda: min(4, cores()))
-    lanes: int = field(default_factory=cores)
+    workers: int = field(default_factory=lambda: min(4, available_cores()))
+    lanes: int = field(default_factory=available_cores)
     transcriber: str | None = "auto"
     api_keys: tuple[str, ...] = field(default=(), repr=False)
     page: bool = True

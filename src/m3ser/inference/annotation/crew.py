@@ -19,6 +19,7 @@ from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from m3ser.cores import available_cores
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task, answers_to, serve
 from m3ser.inference.requests import Request
@@ -281,6 +282,5 @@ def processes_for(waiting: int, asked: int | None, size: int) -> int:
     """How many workers: as many as asked for, else one per core, as far as there is something to do for them."""
     if asked is not None:
         return max(1, min(asked, -(-waiting // size)))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # One that answers a few items alone spends more time on its beginning.
-    return max(1, min(cores, waiting // (4 * size)))
+    return max(1, min(available_cores(), waiting // (4 * size)))

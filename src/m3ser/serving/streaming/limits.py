@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, field, fields
 
+from m3ser.cores import available_cores
 from m3ser.errors import UsageError
 
 __all__ = ["StreamLimits"]
 
 
 def _threads() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, cores)
+    return min(4, available_cores())
 
 
 @dataclass(frozen=True)
