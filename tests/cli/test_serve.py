@@ -38,6 +38,13 @@ def test_options_become_settings(m3ser: Callable[..., Any], started: list[Any], 
     assert (settings.transcriber, settings.api_keys) == (None, (KEYS.strip(),))
 
 
+def test_without_options_it_is_as_from_python(m3ser: Callable[..., Any], started: list[Any]) -> None:
+    from m3ser.serving import ServiceSettings
+
+    assert m3ser("serve").exit_code == 0
+    assert started == [ServiceSettings()]
+
+
 def test_an_open_service_beyond_this_machine_is_warned_of(m3ser: Callable[..., Any], started: list[Any]) -> None:
     assert "everybody who reaches 0.0.0.0" in m3ser("serve", "--host", "0.0.0.0").stderr
     assert "warning" not in m3ser("serve").stderr
