@@ -47,6 +47,7 @@ def reproduce(
     return run
 
 
+@pytest.mark.slow
 def test_table_1_from_the_corpus_to_the_report(reproduce: Callable[..., tuple[Any, Path]], corpus: Path) -> None:
     chosen = ["--protocol", "paper", "--protocol", "session", "--system", "server", "--system", "3m-ser-ln-quantised"]
     result, out = reproduce(*chosen, "--seeds", "0,1")
@@ -134,6 +135,7 @@ def zoo(corpus: Path, tiny_encoders: Path, tmp_path_factory: pytest.TempPathFact
     return run
 
 
+@pytest.mark.slow
 def test_the_zoo_from_the_corpus_to_the_ranking(zoo: Callable[..., tuple[Any, Path]]) -> None:
     chosen = [word for name in ("are", "3m-ser-ln") for word in ("--system", name)]
     chosen += ["--corpus", "ravdess", "--corpus", "emodb", "--seeds", "0"]
