@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 __all__ = ["Client", "Reply"]
 
 _PATIENCE = 120.0  # seconds; an answer that takes longer is lost
+_IDLE = 5.0  # seconds; a connection that rests for longer is not used again, for the service closes it after ten
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def __aenter__(self) -> Client:
         return self
@@ -40,6 +43,8 @@ class Client:
 
     async def ask(self, request: bytes) -> Reply:
         """Send a whole request and wait for its answer."""
+        if time.monotonic() - self._used > _IDLE:
+            await self.close()
         _, writer = await self.connected()
         writer.write(request)
         return await asyncio.wait_for(self.answer(), _PATIENCE)
@@ -53,6 +58,7 @@ class Client:
         body = await reader.readexactly(int(headers["content-length"]))
         if headers.get("connection") == "close":
             await self.close()
+        self._used = time.monotonic()
         return Reply(int(first.split()[1]), headers, body)
 
     async def close(self) -> None:
