@@ -1,6 +1,7 @@
 """The service under load, from a client in a process of its own on the same machine.
 
-    python benchmarks/service.py [--only throughput overload hostile streams] [--seconds S] [--requests N] [--streams N]
+    python benchmarks/service.py [--only throughput overload hostile streams] [--seconds S] [--requests N]
+                                 [--streams N] [--spread S] [--files N]
 
 - throughput: as many requests at a time as saturate it, beside ``annotate`` on the same recordings in the same run.
 - overload: twice that rate for a while. What is accepted is right and in time, all else is 503.
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of throughput, overload and streams")
     parser.add_argument("--requests", type=int, default=10_000, help="hostile and good ones together")
     parser.add_argument("--streams", type=int, default=50)
+    parser.add_argument("--spread", type=float, default=5.0, help="seconds within which streams begin")
     parser.add_argument("--files", type=int, default=3_000, help="recordings that annotate is timed with")
     wanted = parser.parse_args()
     print(f"{platform.machine()}, {CORES} cores, Python {platform.python_version()}")
@@ -84,7 +86,7 @@ def main() -> None:
     if "hostile" in wanted.only:
         hostile(cases, wanted.requests)
     if "streams" in wanted.only:
-        streams(wanted.streams, wanted.seconds)
+        streams(wanted.streams, wanted.seconds, wanted.spread)
 
 
 def all_cases() -> list[Case]:
@@ -293,12 +295,12 @@ def resident(pid: int) -> float:
     return total / 1024
 
 
-def streams(count: int, seconds: float) -> None:
+def streams(count: int, seconds: float, spread: float) -> None:
     """Live speech on many connections."""
     import service_streams
 
     with running("--no-transcriber") as (_, port):
-        print(service_streams.measured(port, count, seconds))
+        print(service_streams.measured(port, count, seconds, spread))
 
 
 if __name__ == "__main__":

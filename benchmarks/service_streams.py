@@ -24,16 +24,20 @@ CLIPS = Path(m3ser.__file__).parent / "bundled" / "clips"
 CHUNK = SAMPLE_RATE // 10  # samples
 
 
-def measured(port: int, count: int, seconds: float) -> str:
-    """What came of so many streams of so many seconds each."""
+def measured(port: int, count: int, seconds: float, spread: float) -> str:
+    """What came of so many streams of so many seconds each, which begin one after the other within `spread` seconds.
+
+    All say the same. With a spread of 0 all sentences end at one moment, as those of people do not.
+    """
     chunks = _speech(seconds)
     certain = _certain(chunks)
-    late, finals = asyncio.run(_together(port, count, chunks, certain))
+    late, finals = asyncio.run(_together(port, count, chunks, certain, spread))
     if set(finals) != {len(certain)}:
         return f"streams:    LOST SEGMENTS: {len(certain)} were expected of each stream; found {sorted(set(finals))}"
     late.sort()
     return (
-        f"streams:    {count} at a time, {len(chunks) * CHUNK / SAMPLE_RATE:.0f} s each in real time: "
+        f"streams:    {count} at a time, begun within {spread:g} s, "
+        f"{len(chunks) * CHUNK / SAMPLE_RATE:.0f} s each in real time: "
         f"{len(late):,} final segments, none lost; late by median {1000 * statistics.median(late):.0f} ms, "
         f"p99 {1000 * late[int(0.99 * len(late))]:.0f} ms, at most {1000 * late[-1]:.0f} ms"
     )
@@ -62,11 +66,13 @@ def _certain(chunks: list[bytes]) -> list[int]:
     return found + [len(chunks) for _ in stream.finish()]
 
 
-async def _together(port: int, count: int, chunks: list[bytes], certain: list[int]) -> tuple[list[float], list[int]]:
+async def _together(
+    port: int, count: int, chunks: list[bytes], certain: list[int], spread: float
+) -> tuple[list[float], list[int]]:
     late: list[float] = []
 
     async def one(number: int) -> int:
-        await asyncio.sleep(number * 0.1 / count)  # as clients do, they send at different moments
+        await asyncio.sleep(number * spread / count)
         sent: list[float] = []
         finals = 0
         async with connect(f"ws://127.0.0.1:{port}/v1/stream", max_size=1 << 20) as socket:
