@@ -68,7 +68,7 @@ def test_no_frame_depends_on_what_follows(core, noise, frames: int) -> None:
 
 @pytest.mark.parametrize("threads", [2, 3, 50, None])
 def test_threads_change_nothing(core, noise, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spectrum, "_usable_cores", lambda: 4)
+    monkeypatch.setattr(spectrum, "available_cores", lambda: 4)
     samples = np.tile(noise, 4)
     np.testing.assert_array_equal(core(samples, threads=threads), core(samples))
 
@@ -109,7 +109,7 @@ def test_helpers_are_for_long_recordings_alone(monkeypatch: pytest.MonkeyPatch, 
         raise AssertionError("started a thread")
 
     monkeypatch.setattr(spectrum, "ThreadPoolExecutor", refuse)
-    monkeypatch.setattr(spectrum, "_usable_cores", lambda: 4)
+    monkeypatch.setattr(spectrum, "available_cores", lambda: 4)
     log_mel_examples(noise[: 5 * SAMPLE_RATE], SAMPLE_RATE)
     minute = np.resize(noise, 60 * SAMPLE_RATE)
     for name in ("vggish", "whisper80", "whisper128"):
