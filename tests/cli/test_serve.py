@@ -29,6 +29,7 @@ def test_options_become_settings(m3ser: Callable[..., Any], started: list[Any], 
     keys = tmp_path / "keys"
     keys.write_text(KEYS)
     options = "--port 0 --workers 3 --max-duration 5 --max-bytes 1000 --queue-size 7 --no-transcriber --no-page"
+    options += " --max-streams 5 --max-stream-duration 60"
     result = m3ser("serve", "--host", "0.0.0.0", "--api-key-file", str(keys), *options.split())
     assert result.exit_code == 0
     assert "warning" not in result.stderr
@@ -36,6 +37,7 @@ def test_options_become_settings(m3ser: Callable[..., Any], started: list[Any], 
     assert (settings.host, settings.port, settings.workers, settings.queue_size) == ("0.0.0.0", 0, 3, 7)
     assert (settings.max_duration, settings.max_bytes, settings.page) == (5.0, 1000, False)
     assert (settings.transcriber, settings.api_keys) == (None, (KEYS.strip(),))
+    assert (settings.streams.streams, settings.streams.max_seconds) == (5, 60.0)
 
 
 def test_without_options_it_is_as_from_python(m3ser: Callable[..., Any], started: list[Any]) -> None:

@@ -51,6 +51,16 @@ def serve(
     body_limit: Annotated[
         float, typer.Option("--body-limit", metavar="SECONDS", min=0.1, help="In which a request's body has to arrive.")
     ] = 30.0,
+    max_streams: Annotated[
+        int,
+        typer.Option("--max-streams", metavar="N", min=1, help="Live streams open at a time; the next one is closed."),
+    ] = 64,
+    max_stream_duration: Annotated[
+        float,
+        typer.Option(
+            "--max-stream-duration", metavar="SECONDS", min=1.0, help="The longest live stream; it is closed then."
+        ),
+    ] = 14_400.0,
     stop_limit: Annotated[
         float,
         typer.Option("--stop-limit", metavar="SECONDS", min=1.0, help="For what was accepted, when it is stopped."),
@@ -107,6 +117,7 @@ def serve(
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.serving.keys import read_api_keys
     from m3ser.serving.settings import ServiceSettings
+    from m3ser.serving.streaming.limits import StreamLimits
 
     chosen: dict[str, Any] = {} if workers is None else {"workers": workers}
     settings = ServiceSettings(
@@ -123,6 +134,7 @@ def serve(
         request_seconds=time_limit,
         body_seconds=body_limit,
         stop_seconds=stop_limit,
+        streams=StreamLimits(streams=max_streams, max_seconds=max_stream_duration),
         **chosen,
     )
     if not settings.is_loopback and not settings.api_keys:

@@ -35,9 +35,9 @@ async def behind(scope: Any, receive: Any, send: Any) -> None:
     await PlainTextResponse(body + message["body"])(scope, receive, send)
 
 
-def ask(uploads: Uploads, method: str, path: str, **options: Any) -> Any:
+def ask(uploads: Uploads, method: str, path: str, *, to: Any = behind, **options: Any) -> Any:
     async def sent() -> Any:
-        transport = httpx.ASGITransport(app=Gate(behind, uploads=uploads))
+        transport = httpx.ASGITransport(app=Gate(to, uploads=uploads, body_seconds=0.5))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, **options)
 
@@ -94,6 +94,31 @@ def test_bodies_have_a_limit_with_and_without_a_stated_length(uploads: Uploads) 
     for body in (bytes(100_000), pieces()):
         assert ask(uploads, "POST", "/gradio_api/upload", content=body).status_code == 413
     assert ask(uploads, "POST", "/gradio_api/upload", content=bytes(500)).status_code == 200
+
+
+def test_bodies_have_to_arrive_in_time(uploads: Uploads) -> None:
+    async def pieces() -> Any:
+        yield b"some"
+        await asyncio.sleep(30)
+        yield b"more"
+
+    response = ask(uploads, "POST", "/gradio_api/upload", content=pieces())
+    assert response.status_code == 408
+    assert "0.5 s" in response.json()["detail"]
+
+
+def test_an_answer_may_take_longer_than_its_question(uploads: Uploads) -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        gone = asyncio.ensure_future(receive())
+        await asyncio.sleep(0.7)
+        assert not gone.done()
+        gone.cancel()
+        await PlainTextResponse("done")(scope, receive, send)
+
+    response = ask(uploads, "POST", "/gradio_api/upload", to=slow, content=b"all")
+    assert response.text == "done"
 
 
 def test_a_full_folder_takes_no_more(uploads: Uploads) -> None:

@@ -7,6 +7,7 @@ page, and every body has a limit. The browser is told to load and to send nothin
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -56,11 +57,13 @@ class Gate:
     Args:
         app: what is behind it.
         uploads: the files that visitors may send and name.
+        body_seconds: within which the body of a request has to come in.
     """
 
-    def __init__(self, app: ASGIApp, *, uploads: Uploads) -> None:
+    def __init__(self, app: ASGIApp, *, uploads: Uploads, body_seconds: float) -> None:
         self._app = app
         self._uploads = uploads
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -110,11 +113,11 @@ class Gate:
         if path == _UPLOAD:
             if not self._uploads.has_room():
                 raise ProblemError(503, "overloaded", "Too many recordings are here already; try again in minutes.")
-            return scope, _counted(receive, scope, self._uploads.max_bytes + _AROUND_UPLOAD)
+            return scope, self._limited(receive, scope, self._uploads.max_bytes + _AROUND_UPLOAD)
         if path == _LOGIN:
-            return scope, _counted(receive, scope, _LARGEST_FORM)
+            return scope, self._limited(receive, scope, _LARGEST_FORM)
         if path in _JSON:
-            return await self._checked(scope, _counted(receive, scope, _LARGEST_JSON))
+            return await self._checked(scope, self._limited(receive, scope, _LARGEST_JSON))
         raise ProblemError(404, "not-found", "There is nothing at this address.")
 
     async def _checked(self, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
@@ -147,6 +150,39 @@ class Gate:
 
         return {**scope, "headers": headers}, receive_once
 
+    def _limited(self, receive: Receive, scope: Scope, most: int) -> Receive:
+        """`receive` of a body of at most so many bytes: the stated length at once, and what comes in, and in time.
+
+        Raises:
+            ProblemError: the stated length is beyond the limit, or none that makes sense.
+        """
+        too_large = ProblemError(413, "body-too-large", f"More than the {most:,} bytes that are taken.")
+        stated = Headers(scope=scope).get("content-length")
+        if stated is not None and (not stated.isdecimal() or int(stated) > most):
+            raise too_large
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._body_seconds
+        taken = 0
+        complete = False
+
+        async def receive_some() -> Message:
+            nonlocal taken, complete
+            if complete:
+                return await receive()  # waits for the client to go away
+            try:
+                message = await asyncio.wait_for(receive(), max(0.0, end - loop.time()))
+            except asyncio.TimeoutError as error:
+                raise ProblemError(
+                    408, "body-too-slow", f"The body did not arrive within {self._body_seconds:g} s."
+                ) from error
+            taken += len(message.get("body", b""))
+            if taken > most:
+                raise too_large
+            complete = not message.get("more_body", False)
+            return message
+
+        return receive_some
+
     def _names_ours_alone(self, content: Any) -> bool:
         waiting = [content]
         while waiting:
@@ -158,26 +194,3 @@ class Gate:
             elif isinstance(value, list):
                 waiting += value
         return True
-
-
-def _counted(receive: Receive, scope: Scope, most: int) -> Receive:
-    """`receive`, up to a limit: on the stated length at once, and on what comes in without one.
-
-    Raises:
-        ProblemError: the stated length is beyond the limit, or none that makes sense.
-    """
-    too_large = f"More than the {most:,} bytes that are taken."
-    stated = Headers(scope=scope).get("content-length")
-    if stated is not None and (not stated.isdecimal() or int(stated) > most):
-        raise ProblemError(413, "body-too-large", too_large)
-    taken = 0
-
-    async def receive_some() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > most:
-            raise ProblemError(413, "body-too-large", too_large)
-        return message
-
-    return receive_some

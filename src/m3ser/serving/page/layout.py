@@ -99,14 +99,13 @@ def build(service: PageService, uploads: Uploads, *, asks_key: bool) -> gr.Block
 
 
 def _recording(handlers: Handlers, service: PageService) -> None:
+    words = about_words(transcribes=service.transcribes, languages=service.languages)
     with gr.Row():
         with gr.Column(elem_id="m3-ask"):
             recording = gr.Audio(
                 label="Your recording", type="filepath", editable=False, buttons=[], elem_id="m3-recording"
             )
-            text = gr.Textbox(
-                label="What is said (optional)", info=about_words(transcribes=service.transcribes), lines=1, max_lines=4
-            )
+            text = gr.Textbox(label="What is said (optional)", info=words, lines=1, max_lines=4, elem_id="m3-words")
             alone = gr.Checkbox(label="Voice alone: leave the words out")
             shape = gr.Radio(
                 _SHAPES,

@@ -73,7 +73,7 @@ def mount_page(app: FastAPI, service: PageService, *, admits: Callable[[str], bo
                 head=f"<style>{(here / 'page.css').read_text(encoding='utf-8')}</style>",
                 js=(here / "page.js").read_text(encoding="utf-8"),
                 app_kwargs={
-                    "middleware": [Middleware(Gate, uploads=uploads)],
+                    "middleware": [Middleware(Gate, uploads=uploads, body_seconds=service.body_seconds)],
                     "lifespan": sweeping,
                     "docs_url": None,
                     "redoc_url": None,

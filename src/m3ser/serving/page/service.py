@@ -13,6 +13,7 @@ from m3ser.inference import Timeline
 from m3ser.inference.requests import TextRequest
 from m3ser.schema import Prediction
 from m3ser.serving.service import Recording, Service
+from m3ser.text.asr import LanguageTranscriber
 
 __all__ = ["PageService", "ServedPage"]
 
@@ -29,8 +30,18 @@ class PageService(Protocol):
         ...
 
     @property
+    def languages(self) -> tuple[str, ...] | None:
+        """Codes of the languages that are transcribed; None: too many to list, or none are."""
+        ...
+
+    @property
     def max_bytes(self) -> int:
         """The largest file that is taken."""
+        ...
+
+    @property
+    def body_seconds(self) -> float:
+        """Within which a file has to come in."""
         ...
 
     def decode(self, recording: Recording) -> NDArray[np.float32]:
@@ -58,8 +69,11 @@ class ServedPage:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.transcribes = service.recogniser.transcriber is not None
+        transcriber = service.recogniser.transcriber
+        self.transcribes = transcriber is not None
+        self.languages = transcriber.languages if isinstance(transcriber, LanguageTranscriber) else None
         self.max_bytes = service.settings.max_bytes
+        self.body_seconds = service.settings.body_seconds
 
     def decode(self, recording: Recording) -> NDArray[np.float32]:
         """As :class:`PageService` has it.

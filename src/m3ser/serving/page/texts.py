@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from m3ser.page import Html
 from m3ser.serving.problems import INTERNAL, problem_of
+from m3ser.text.language_codes import language_name
 
 __all__ = ["ABOUT", "INTRO", "LIVE", "LOGIN", "about_words", "sentence_for"]
 
@@ -38,13 +40,19 @@ LOGIN = "Any name, and an API key of this service as the password."
 _BUG = "Something went wrong inside the service, and its log says what. It is not your recording's fault."
 
 
-def about_words(*, transcribes: bool) -> str:
-    """What happens where no words are typed in."""
-    if transcribes:
-        return (
-            "Left empty, they are transcribed. The transcriber knows English; in other languages use the voice alone."
-        )
-    return "Left empty, the voice alone is used: nothing that transcribes is installed here."
+def about_words(*, transcribes: bool, languages: Sequence[str] | None) -> str:
+    """What happens where no words are typed in.
+
+    Args:
+        transcribes: whether they are transcribed then.
+        languages: codes of those that are; None: too many to list.
+    """
+    if not transcribes:
+        return "Left empty, the voice alone is used: nothing that transcribes is installed here."
+    if languages is None:
+        return "Left empty, they are transcribed."
+    names = ", ".join(language_name(code) for code in languages)
+    return f"Left empty, they are transcribed. The transcriber knows {names}; in other languages use the voice alone."
 
 
 def sentence_for(error: Exception, log: logging.Logger) -> str:
