@@ -83,6 +83,7 @@ def test_json_is_one_object(run: Any, exported: dict[str, Any]) -> None:
     ("options", "words"),
     [
         (["--precision", "int4"], "--precision is 'int4'; expected one of fp32, fp16, int8, int8-weights"),
+        (["--tolerance", "1", "--precision", "int8-weights"], "--tolerance is for --precision int8 alone"),
         (["--calibrate", "x.csv"], "--calibrate is for --precision int8 alone"),
         (["--full-range", "--precision", "fp16"], "--full-range is for --precision int8 alone"),
         (["--version", "1 beta"], "The version is '1 beta'; expected letters, digits"),

@@ -129,6 +129,18 @@ class TestRefusal:
         with pytest.raises(BundleError, match=rf"yields 'logits' of shape {shape} for a batch of 2; expected vectors"):
             graphs.fusion.run(np.zeros((2, 1, 5), np.float32), mask, np.zeros((2, 1, 6), np.float32), mask)
 
+    def test_a_mask_of_another_shape(self, write_tiny: Callable[..., Path], tiny_bundle: Bundle) -> None:
+        """It would be broadcast over the states, or cut them off."""
+        model = onnx.load(tiny_bundle.path("audio_encoder.onnx"))
+        (slicing,) = (node for node in model.graph.node if "states_mask" in node.output)
+        slicing.op_type = "Identity"
+        del slicing.input[1:]
+        folder = write_tiny(files={"audio_encoder.onnx": model.SerializeToString()})
+        graphs = Graphs(Bundle.open(folder), SessionSettings())
+        features = np.zeros((1, 7, 80), np.float32)
+        with pytest.raises(BundleError, match=r"yields 'states_mask' of shape \(1, 7\) beside 'states'"):
+            graphs.audio.run(features, np.ones((1, 7), np.bool_))
+
     def test_file_gone_since_it_was_checked(self, write_tiny: Callable[..., Path]) -> None:
         graphs = Graphs(Bundle.open(folder := write_tiny()), SessionSettings())
         (folder / "fusion.onnx").unlink()

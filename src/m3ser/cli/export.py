@@ -49,14 +49,16 @@ def export(
         ),
     ] = None,
     tolerance: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--tolerance",
             metavar="POINTS",
             min=0.0,
-            help="Of UA that int8 may cost on the calibration data; layers stay in float32 until it costs no more.",
+            show_default=False,
+            help="Of UA that int8 may cost on the calibration data; layers stay in float32 until it costs no more. "
+            "Default: 0.5.",
         ),
-    ] = 0.5,
+    ] = None,
     full_range: Annotated[
         bool,
         typer.Option(
@@ -99,10 +101,11 @@ def export(
     chosen = next((one for one in get_args(Precision) if one == precision), None)
     if chosen is None:
         raise UsageError(f"--precision is '{precision}'; expected one of {', '.join(get_args(Precision))}.")
-    if precision != "int8" and (calibrate is not None or full_range):
-        raise UsageError(f"{'--calibrate' if calibrate else '--full-range'} is for --precision int8 alone.")
+    of_int8 = {"--calibrate": calibrate is not None, "--tolerance": tolerance is not None, "--full-range": full_range}
+    if precision != "int8" and any(of_int8.values()):
+        raise UsageError(f"{next(name for name, given in of_int8.items() if given)} is for --precision int8 alone.")
     with needing("train", "Exporting"):
-        from m3ser.training.exporting.checkpoint_export import About, export_checkpoint
+        from m3ser.training.exporting.checkpoint_export import TOLERANCE, About, export_checkpoint
         from m3ser.training.progress import quiet_libraries
 
     with quiet_libraries():
@@ -114,7 +117,7 @@ def export(
             evaluate=evaluate,
             about=About(name, version, description, licence, language),
             full_range=full_range,
-            tolerance=tolerance,
+            tolerance=TOLERANCE if tolerance is None else tolerance,
             overwrite=force,
         )
     size = sum(record.bytes for record in exported.bundle.manifest.files.values())

@@ -144,6 +144,12 @@ class Graph:
                 f"{self._title} yields '{self._outputs[0]}' of shape {first.shape} for a batch of {batch}; expected "
                 f"vectors of {self._width} for each."
             )
+        for name, mask in zip(self._outputs[1:], results[1:], strict=True):
+            if mask.shape != first.shape[:-1]:
+                raise BundleError(
+                    f"{self._title} yields '{name}' of shape {mask.shape} beside '{self._outputs[0]}' of shape "
+                    f"{first.shape}; expected {first.shape[:-1]}."
+                )
         return results
 
     def _open(self) -> Any:
