@@ -101,6 +101,18 @@ def test_systems_with_one_modality_and_without_a_layer_to_fold_a_scale_into(run:
     assert set(trained.predictions.conditions) == own
 
 
+@pytest.mark.parametrize("learning", [False, True])
+def test_a_training_that_hears_changed_copies(run: Train, learning: bool) -> None:
+    pytest.importorskip("audiomentations", reason="needs the augment extra")
+    settings = ["training.augmentation={copies: 2, share: 1.0, changes: {noise: 1.0}}", "training.epochs=1"]
+    if learning:
+        settings += ["audio_encoder.frozen=false", "model.scale_audio=false"]
+    first, same = run(*settings, out="a"), run(*settings, out="b")
+    plain = run(*settings[1:], out="c")
+    assert all(torch.equal(value, weights(same.folder)[name]) for name, value in weights(first.folder).items())
+    assert any(not torch.equal(value, weights(plain.folder)[name]) for name, value in weights(first.folder).items())
+
+
 def test_an_encoder_that_learns_is_saved_with_the_model(run: Train) -> None:
     trained = run("text_encoder.frozen=false", "training.epochs=1")
     assert isinstance(models.load(trained.folder / "model"), models.SpeechEmotionModel)

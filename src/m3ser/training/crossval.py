@@ -23,6 +23,7 @@ import torch
 from m3ser.errors import RecipeError
 from m3ser.evaluation import PredictionTable, concatenate, read_predictions, write_predictions
 from m3ser.files import write_whole
+from m3ser.training.augmentation import copies_of
 from m3ser.training.corpus import Prepared, prepare
 from m3ser.training.encoding import Encoded, load_encoders, prepare_material
 from m3ser.training.examples import example_of
@@ -111,7 +112,9 @@ def _encode(recipe: Recipe, prepared: Prepared, cache: Path) -> Encoded | None:
     Several processes find it in the cache, where they would else do the same work side by side.
     """
     parts = zip(prepared.split.utterances, *(fold.parts for fold in prepared.split.folds), strict=True)
-    used = [example_of(u, recipe.data.emotion_scheme) for u, *own in parts if any(own)]
+    rows = [(example_of(u, recipe.data.emotion_scheme), own) for u, *own in parts if any(own)]
+    used = [example for example, _ in rows]
+    used += copies_of((example for example, own in rows if "train" in own), recipe.training.augmentation)
     encoders = load_encoders(recipe)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     material = prepare_material(encoders, used, cache=cache, device=device)

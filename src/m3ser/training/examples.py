@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -114,16 +114,31 @@ class Collator:
 
 
 class TrainingCollator(Collator):
-    """A collator that hides halves of examples and features of voices, at random (torch's global generator)."""
+    """A collator that hides halves of examples and features of voices, at random (torch's global generator).
 
-    def __init__(self, *args: Any, modalities: ModalityRecipe, state_dropout: float, **kwargs: Any) -> None:
+    Args:
+        args, kwargs: as :class:`Collator`'s.
+        modalities: how often which half is hidden.
+        state_dropout: share of a voice's features that are.
+        hear: what the examples' recordings become before they are looked up.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        modalities: ModalityRecipe,
+        state_dropout: float,
+        hear: Callable[[Sequence[Example]], Sequence[Example]] = list,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.modalities = modalities
         self.state_dropout = state_dropout
+        self.hear = hear
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch; an example without its voice has what its words say as the target."""
-        batch = super().__call__([self._shown(one) for one in examples])
+        batch = super().__call__(self.hear([self._shown(one) for one in examples]))
         if self.state_dropout:
             rows, _, width = batch["audio"].shape
             keep = torch.rand(rows, 1, width) >= self.state_dropout

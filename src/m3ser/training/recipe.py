@@ -22,6 +22,7 @@ from m3ser.schema import EmotionScheme, get_scheme
 from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
+    "AugmentationRecipe",
     "BundleRecipe",
     "CorpusRecipe",
     "DataRecipe",
@@ -168,6 +169,22 @@ class ModalityRecipe(_Part):
     text_alone: Share = 0.0
 
 
+class AugmentationRecipe(_Part):
+    """Changed copies of the training recordings; see :mod:`m3ser.training.augmentation`.
+
+    Attributes:
+        copies: of each recording, beside the recording itself.
+        share: how often an utterance is heard as one of them.
+        changes: what is done to a copy -> how probable it is.
+    """
+
+    copies: int = Field(default=2, ge=1)
+    share: Share = 0.5
+    changes: dict[Literal["pace", "room", "noise", "band", "level"], Annotated[float, Field(gt=0, le=1)]] = Field(
+        default={"pace": 0.3, "room": 0.3, "noise": 0.5, "band": 0.2, "level": 0.5}, min_length=1
+    )
+
+
 class TrainingRecipe(_Part):
     """How the parts that are not frozen are trained.
 
@@ -191,6 +208,7 @@ class TrainingRecipe(_Part):
         state_dropout: share of the audio states' features that are set to zero in an utterance (the same for all of its
             steps), so that few voices are not learnt by heart. For frozen audio encoders.
         modalities: see :class:`ModalityRecipe`.
+        augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
         max_tokens: longest text, special tokens included.
         patience: stop after this many epochs without a better score on the validation part; None: never.
         precision: of the arithmetic; `auto` is bfloat16 on a GPU that has it, else float32.
@@ -215,6 +233,7 @@ class TrainingRecipe(_Part):
     bucket_by_length: bool = False
     state_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modalities: ModalityRecipe = ModalityRecipe()
+    augmentation: AugmentationRecipe | None = None
     max_tokens: int = Field(default=128, ge=2)
     patience: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"

@@ -39,6 +39,7 @@ from m3ser.evaluation import PredictionTable, read_predictions, write_prediction
 from m3ser.files import write_whole
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.augmentation import copies_of
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material
@@ -160,6 +161,7 @@ def train(
     examples = [example_of(utterance, scheme) for utterance in utterances]
     training = [u for u in utterances if u.split == "train" and _looked_at(example_of(u, scheme), fusion)]
     loss = make_loss(recipe.training, fusion, [example_of(utterance, scheme).label for utterance in training])
+    examples += copies_of((example_of(utterance, scheme) for utterance in training), recipe.training.augmentation)
     with state.main_process_first():
         if shared is None:
             material = prepare_material(encoders, examples, cache=cache, device=state.device)

@@ -6,6 +6,7 @@ import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from m3ser.errors import CheckpointError, RecipeError
 from m3ser.evaluation import unweighted_accuracy
 from m3ser.models.losses import CrossEntropy, Loss
 from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.augmentation import hear_copies
 from m3ser.training.encoding import Material
 from m3ser.training.examples import (
     BalancedSampler,
@@ -151,6 +153,7 @@ def make_trainer(
             nothing=material.nothing,
             modalities=setting.modalities,
             state_dropout=setting.state_dropout,
+            hear=partial(hear_copies, setting=setting.augmentation),
         ),
         compute_metrics=_ua,
         callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft, signal
 
 from m3ser.audio import SAMPLE_RATE, load_waveform
+from m3ser.training.rooms import in_a_room, power, with_power
 from m3ser.training.states import Recording
 
 __all__ = ["DEGRADATIONS", "Degraded"]
@@ -40,7 +41,7 @@ def _noisy(waveform: Waveform, generator: np.random.Generator, *, decibels: floa
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     spectrum[0] = 0.0
     noise = fft.irfft(spectrum)[: len(waveform)]
-    return waveform + _scaled(noise, _power(waveform) * 10 ** (-decibels / 10))
+    return waveform + with_power(noise, power(waveform) * 10 ** (-decibels / 10))
 
 
 def _telephone(waveform: Waveform, _: np.random.Generator) -> Waveform:
@@ -67,13 +68,7 @@ def _gained(waveform: Waveform, _: np.random.Generator, *, decibels: float) -> W
 
 
 def _in_a_room(waveform: Waveform, generator: np.random.Generator) -> Waveform:
-    """Convolved with noise that dies away exponentially, behind the direct sound (Polack's model of a room)."""
-    seconds = np.arange(round(_REVERBERATION * SAMPLE_RATE)) / SAMPLE_RATE
-    response = generator.standard_normal(len(seconds)) * 10 ** (-3 * seconds / _REVERBERATION)
-    response /= np.sqrt(np.square(response).sum() * _DIRECT)
-    response[0] = 1.0
-    wet = signal.fftconvolve(waveform, response)[: len(waveform)]
-    return _scaled(wet, _power(waveform))
+    return in_a_room(waveform, generator, seconds=_REVERBERATION, direct=_DIRECT)
 
 
 DEGRADATIONS: Mapping[str, Degrade] = MappingProxyType(
@@ -106,13 +101,3 @@ class Degraded(Recording):
     def digest(self) -> str:
         """See :meth:`Recording.digest`."""
         return f"{super().digest()} {self.how} {_EDITION}"
-
-
-def _power(waveform: NDArray[np.floating]) -> float:
-    return float(np.square(waveform, dtype=np.float64).mean())
-
-
-def _scaled(waveform: NDArray[np.floating], power: float) -> Waveform:
-    """`waveform` with another power; silence stays silent."""
-    own = _power(waveform)
-    return (waveform * np.sqrt(power / own) if own else waveform).astype(np.float32)
