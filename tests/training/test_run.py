@@ -151,6 +151,29 @@ def test_a_finished_run_is_read_and_not_trained_again(run: Train) -> None:
     assert all(torch.equal(a, b) for a, b in zip(first.fusion.parameters(), again.fusion.parameters(), strict=True))
 
 
+def test_an_interrupted_training_with_averaged_weights_goes_on_to_the_same_ones(
+    run: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["training.epochs=3", "training.average=0.9"]
+    whole, plain = run(*settings, out="whole"), run(settings[0], out="plain")
+    from transformers import Trainer
+
+    evaluate = Trainer.evaluate
+
+    def killed(self: Trainer, *args: Any, **options: Any) -> Any:
+        if self.state.epoch > 2.5:
+            raise KeyboardInterrupt
+        return evaluate(self, *args, **options)
+
+    monkeypatch.setattr(Trainer, "evaluate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(*settings)
+    monkeypatch.undo()
+    one, other = weights(whole.folder), weights(run(*settings, resume=True).folder)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert any(not torch.equal(one[name], value) for name, value in weights(plain.folder).items())
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [

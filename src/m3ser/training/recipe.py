@@ -210,6 +210,8 @@ class TrainingRecipe(_Part):
         modalities: see :class:`ModalityRecipe`.
         augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
         max_tokens: longest text, special tokens included.
+        average: the model of an epoch has weights averaged over all steps before, each step's fading by this factor at
+            every later one (0.99: over about a hundred steps); None: those of its last step.
         patience: stop after this many epochs without a better score on the validation part; None: never.
         precision: of the arithmetic; `auto` is bfloat16 on a GPU that has it, else float32.
         trackers: "tensorboard", "mlflow", "wandb": where else the curves go.
@@ -235,6 +237,7 @@ class TrainingRecipe(_Part):
     modalities: ModalityRecipe = ModalityRecipe()
     augmentation: AugmentationRecipe | None = None
     max_tokens: int = Field(default=128, ge=2)
+    average: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()

@@ -28,7 +28,6 @@ from typing import Any
 import torch
 import transformers
 from accelerate import PartialState
-from safetensors.torch import load_file
 from torch import nn
 from transformers import Trainer
 
@@ -40,6 +39,7 @@ from m3ser.files import write_whole
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.augmentation import copies_of
+from m3ser.training.averaging import load_weights
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material
@@ -57,7 +57,7 @@ from m3ser.training.judging import (
 from m3ser.training.learner import trainee
 from m3ser.training.objective import make_loss
 from m3ser.training.provenance import facts, peak_memory
-from m3ser.training.recipe import Recipe
+from m3ser.training.recipe import Recipe, TrainingRecipe
 from m3ser.training.recipe_file import load_recipe, write_recipe
 from m3ser.training.standardise import Scaled, Standardisation
 from m3ser.training.trainer import Judging, Patience, make_trainer
@@ -186,7 +186,7 @@ def train(
         title=f"{recipe.name} fold {fold}",
         checkpoints=out / CHECKPOINTS,
     )
-    history = _fit(trainer, model, out / CHECKPOINTS, recipe.training.patience)
+    history = _fit(trainer, model, out / CHECKPOINTS, recipe.training)
     if scale is not None:
         scale.fold_into(fusion)
 
@@ -315,22 +315,20 @@ def _scale(recipe: Recipe, material: Material, training: Sequence[Utterance]) ->
     return Standardisation.of(material.audio[one] for one in sorted(heard, key=str))
 
 
-def _fit(trainer: Trainer, model: nn.Module, checkpoints: Path, patience: int | None) -> list[dict[str, Any]]:
+def _fit(trainer: Trainer, model: nn.Module, checkpoints: Path, setting: TrainingRecipe) -> list[dict[str, Any]]:
     """Train `model`, from the newest checkpoint on; it has the best epoch's weights afterwards. Returns the history."""
     checkpoint = newest_complete(checkpoints)
-    if checkpoint is not None and patience is not None:
+    if checkpoint is not None and setting.patience is not None:
         history = history_of(checkpoint)
         assert history is not None
-        if Patience(patience).exhausted(history["log_history"], str(trainer.args.metric_for_best_model)):
+        if Patience(setting.patience).exhausted(history["log_history"], str(trainer.args.metric_for_best_model)):
             # It had stopped, and was interrupted before the rest was written: another step would be one too many.
-            _load(model, checkpoints / Path(history["best_model_checkpoint"]).name)
+            load_weights(model, checkpoints / Path(history["best_model_checkpoint"]).name)
             return list(history["log_history"])
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if setting.average is not None:  # the Trainer takes the others
+        load_weights(model, Path(str(trainer.state.best_model_checkpoint)))
     return list(trainer.state.log_history)
-
-
-def _load(model: nn.Module, checkpoint: Path) -> None:
-    model.load_state_dict(load_file(checkpoint / "model.safetensors"))
 
 
 def _judged(

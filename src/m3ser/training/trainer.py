@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from m3ser.evaluation import unweighted_accuracy
 from m3ser.models.losses import CrossEntropy, Loss
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.augmentation import hear_copies
+from m3ser.training.averaging import Average
 from m3ser.training.encoding import Material
 from m3ser.training.examples import (
     BalancedSampler,
@@ -158,12 +160,16 @@ def make_trainer(
         compute_metrics=_ua,
         callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],
     )
+    average = None if setting.average is None else Average(model, setting.average)
     trainer.prepare(
         setting,
+        average=average,
         sampler=sampler,
         judging=Collator(material.audio, material.text, nothing=material.nothing),
         loss=None if isinstance(model, Learner) and model.loss is not None else loss or CrossEntropy(),
     )
+    if average is not None:
+        trainer.add_callback(average)
     if setting.clip_value is not None:
         trainer.add_callback(_ValueClipping(trainer, model, setting.clip_value))
     if setting.patience is not None:
@@ -212,9 +218,12 @@ class _ValueClipping(TrainerCallback):  # type: ignore[misc,unused-ignore]
 class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
     """The Trainer with an order, a loss and a schedule of ours; it judges with the plain collator."""
 
-    def prepare(self, setting: TrainingRecipe, *, sampler: Any, judging: Collator, loss: Loss | None) -> None:
+    def prepare(
+        self, setting: TrainingRecipe, *, average: Average | None, sampler: Any, judging: Collator, loss: Loss | None
+    ) -> None:
         """Take over what the Trainer's own arguments cannot say; a loss of None is inside the model."""
         self._setting = setting
+        self._average = average
         self._sampler = sampler
         self._judging = judging
         self._loss = loss
@@ -228,6 +237,21 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
             return super().get_eval_dataloader(eval_dataset)
         finally:
             self.data_collator = training
+
+    def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
+        if resume_from_checkpoint is not None and self._average is not None:
+            self._average.load(Path(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+
+    def evaluate(self, *args: Any, **options: Any) -> Any:
+        with nullcontext() if self._average is None else self._average.in_place():
+            return super().evaluate(*args, **options)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        # A checkpoint's first file; its last one says that it is whole.
+        super().save_model(output_dir, _internal_call)
+        if self._average is not None and output_dir is not None and self.args.should_save:
+            self._average.save(Path(output_dir))
 
     def _save_checkpoint(self, *args: Any, **options: Any) -> None:
         try:
