@@ -16,6 +16,7 @@ def with_torch() -> None:
     pytest.importorskip("transformers")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_torch")
 def test_every_system_beside_what_is_printed(m3ser: Run) -> None:
     from m3ser.models import names

@@ -38,6 +38,7 @@ def test_a_report_goes_beside_its_run(m3ser: Run, runs: tuple[Path, ...]) -> Non
     assert again.stdout == result.stdout
 
 
+@pytest.mark.slow
 def test_several_runs_go_where_the_first_one_is(m3ser: Run, runs: tuple[Path, ...], tmp_path: Path) -> None:
     result = m3ser("report", *map(str, runs), "--resamples", "100", "--title", "Table 1")
     assert result.exit_code == 0

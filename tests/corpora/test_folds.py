@@ -99,6 +99,7 @@ def test_everybody_is_tested_once_by_a_model_that_has_not_met_them(
     assert_honest(make_split(utterances, protocol, seed=seed, validation=validation))
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(st.integers(3, 20), st.integers(3, 12), st.integers(0, 99))
 def test_speakers_and_scripts_are_both_unseen(voices: Voices, speakers: int, sentences: int, seed: int) -> None:

@@ -111,6 +111,7 @@ def test_mean_over_seeds_is_the_mean_of_their_scores() -> None:
         assert found[name].second == pytest.approx(np.mean(apart))
 
 
+@pytest.mark.slow
 def test_the_bootstrap_against_drawing_speakers_one_by_one() -> None:
     first, second = two_runs(speakers=8, each=12, gain=0.1, seed=2)
     found = compare(first, second, resamples=6000)

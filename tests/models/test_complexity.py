@@ -71,7 +71,9 @@ def counted_twice(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("name", models.SYSTEMS)  # which layers another one is made of nobody knows here
-@pytest.mark.parametrize(("tokens", "seconds"), [(20, 3.0), (1, 0.975), (512, 10.0)])
+@pytest.mark.parametrize(
+    ("tokens", "seconds"), [(20, 3.0), (1, 0.975), pytest.param(512, 10.0, marks=pytest.mark.slow)]
+)
 def test_operations_and_layers_give_the_same(
     counted_twice: list[tuple[int, int]], name: str, tokens: int, seconds: float
 ) -> None:
@@ -137,6 +139,7 @@ def test_parameters_in_all_and_trained(name: str, total: int, frozen: int, train
     assert (found.trainable(audio=False), found.trainable(audio=True)) == (frozen, trained)
 
 
+@pytest.mark.slow
 def test_parts_are_those_that_the_system_looks_at() -> None:
     for name in models.names():
         modalities = models.system(name).model_class().modalities
@@ -199,6 +202,7 @@ def test_an_unknown_system_lists_the_known_ones() -> None:
         measure("5m-ser")
 
 
+@pytest.mark.slow
 def test_the_difference_to_the_paper_is_explained_with_what_was_counted() -> None:
     told = " ".join(explain([measure(name) for name in models.names()]))
     for fact in (

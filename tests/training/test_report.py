@@ -17,6 +17,7 @@ from m3ser.training.crossval import crossvalidate  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.slow
 def test_from_a_training_to_its_report(tiny_recipe: Path, tmp_path: Path) -> None:
     recipe = load_recipe(tiny_recipe, ["training.epochs=2", "expected=better than chance"])
     found = crossvalidate(recipe, tmp_path / "cv", seeds=(0, 1), cache=tmp_path / "cache")

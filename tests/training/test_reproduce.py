@@ -159,6 +159,7 @@ def test_the_zoo_from_the_corpus_to_the_ranking(zoo: Callable[..., tuple[Any, Pa
     assert (out / "costs.json").stat().st_mtime_ns == costs
 
 
+@pytest.mark.slow
 def test_damaged_costs_are_said(zoo: Callable[..., tuple[Any, Path]]) -> None:
     _, out = zoo("--corpus", "emodb", "--system", "are", "--seeds", "0")
     (out / "costs.json").write_text("{}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ class Average(TrainerCallback):  # type: ignore[misc,unused-ignore]
         """Go on from what :meth:`save` wrote."""
         self._average.load_state_dict(load_file(checkpoint / _FILE))
 
-    def _mix(self, averaged: Sequence[Tensor], current: Sequence[Tensor], steps: Any) -> None:
+    def _mix(self, averaged: Iterable[Tensor], current: Iterable[Tensor], steps: Any) -> None:
         decay = min(self._decay, (1 + float(steps)) / (_WARMING + float(steps)))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        torch._foreach_lerp_([*averaged], [*current], 1 - decay)
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:

@@ -238,10 +238,10 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
         finally:
             self.data_collator = training
 
-    def train(self, resume_from_checkpoint: Any = None, **options: Any) -> Any:
+    def train(self, resume_from_checkpoint: Any = None, *args: Any, **options: Any) -> Any:
         if resume_from_checkpoint is not None and self._average is not None:
             self._average.load(Path(resume_from_checkpoint))
-        return super().train(resume_from_checkpoint=resume_from_checkpoint, **options)
+        return super().train(resume_from_checkpoint, *args, **options)
 
     def evaluate(self, *args: Any, **options: Any) -> Any:
         with nullcontext() if self._average is None else self._average.in_place():

@@ -68,6 +68,7 @@ def reproduce(data: Path, tiny_encoders: Path, tmp_path_factory: pytest.TempPath
     return run
 
 
+@pytest.mark.slow
 def test_one_group_after_the_other(reproduce: Any) -> None:
     result = reproduce("--only", "choice", "--json")
     assert result.exit_code == 0, result.output
