@@ -97,6 +97,7 @@ class Stream:
         self._resampler = Resampler(sample_rate)
         self._finished = False
         self._last_provisional = 0  # in samples
+        self._anticipated: tuple[tuple[int, int], Prediction | M3serError] | None = None
         # (place in samples, seconds to add from there on): sound that never came lasts, but has no samples.
         self._gaps = deque([(0, 0.0)])
 
@@ -169,13 +170,29 @@ class Stream:
         found = self._final(self._segmenter.push(samples))
         if provisional and (heard := self._provisional()) is not None:
             found.append(heard)
+        self._anticipate()
         while len(self._gaps) > 1 and self._gaps[1][0] <= self._segmenter.settled:
             self._gaps.popleft()
         return found
 
     def _final(self, cuts: Sequence[Cut]) -> list[Segment]:
-        found = (self._segment(cut, cut.waveform, self._text) for cut in cuts)
+        found = (self._segment(cut, self._answer_to(cut)) for cut in cuts)
         return [segment for segment in found if segment is not None]
+
+    def _anticipate(self) -> None:
+        """Recognise the utterance that has ended while it may still be joined with the next one, which is rare.
+
+        Its answer is then there when that is certain.
+        """
+        cut = self._segmenter.ended()
+        if cut is not None:
+            self._anticipated = (cut.start, cut.end), self._answer_to(cut)
+
+    def _answer_to(self, cut: Cut) -> Prediction | M3serError:
+        place = (cut.start, cut.end)
+        if self._anticipated is not None and self._anticipated[0] == place:
+            return self._anticipated[1]
+        return self._predicted(cut.waveform, self._text)
 
     def _provisional(self) -> Segment | None:
         if self._interval is None:
@@ -186,16 +203,20 @@ class Stream:
         cut = self._segmenter.speaking()
         assert cut is not None
         self._last_provisional = cut.end
-        segment = self._segment(cut, cut.waveform[-round(_HEARD_SECONDS * SAMPLE_RATE) :], None)
+        segment = self._segment(cut, self._predicted(cut.waveform[-round(_HEARD_SECONDS * SAMPLE_RATE) :], None))
         return None if segment is None else replace(segment, final=False)
 
-    def _segment(self, cut: Cut, waveform: NDArray[np.float32], text: TextRequest) -> Segment | None:
-        start, end = self._at(cut.start), self._at(cut.end)
+    def _predicted(self, waveform: NDArray[np.float32], text: TextRequest) -> Prediction | M3serError:
         try:
-            found = self._recogniser.predict(waveform, text=text, language=self._language, sample_rate=SAMPLE_RATE)
+            return self._recogniser.predict(waveform, text=text, language=self._language, sample_rate=SAMPLE_RATE)
         except M3serError as error:
+            return error
+
+    def _segment(self, cut: Cut, found: Prediction | M3serError) -> Segment | None:
+        start, end = self._at(cut.start), self._at(cut.end)
+        if isinstance(found, M3serError):
             # One utterance that cannot be used, too short for the model say, must not end the stream.
-            _log.warning("The utterance from %.2f to %.2f s was left out: %s", start, end, error)
+            _log.warning("The utterance from %.2f to %.2f s was left out: %s", start, end, found)
             return None
         return Segment(start=start, end=end, label=found.label, scores=found.scores, text=found.text, note=found.note)
 

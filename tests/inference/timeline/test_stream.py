@@ -241,3 +241,32 @@ def test_what_is_kept_does_not_grow_with_the_stream(make_stream: Any, kind: str)
     # An utterance of the greatest length (15 s), a chunk (10 s at most), and the probabilities of its frames.
     assert max(most) < 26 * 16_000
     assert max(most[len(most) // 2 :]) <= 1.05 * max(most[: len(most) // 2])
+
+
+def test_an_answer_is_there_when_its_utterance_is_certain(make_stream: Any) -> None:
+    """Half a second passes between an utterance's pause and the moment when nothing can be joined to it any more."""
+    recogniser = Echo()
+    stream = make_stream(recogniser, provisional_seconds=None)
+    sound = speech(0.5, 2.0, 3.0)
+    for first in range(0, len(sound), 1600):
+        before = len(recogniser.asked)
+        if stream.push(sound[first : first + 1600]):
+            assert len(recogniser.asked) == before == 1
+            break
+    else:
+        pytest.fail("there was no final")
+    assert stream.finish() == []
+    assert len(recogniser.asked) == 1
+
+
+def test_what_is_joined_after_all_is_answered_as_a_whole(make_stream: Any) -> None:
+    recogniser = Echo()
+    # The second one is short and soon behind the first: they are one utterance.
+    found = run(make_stream(recogniser, provisional_seconds=None), speech(0.5, 2.0, 0.7, 0.6, 3.0), [1600])
+    assert len(found) == 1
+    assert found[0].end - found[0].start == pytest.approx(2.0 + 0.7 + 0.6 + 0.4, abs=0.07)
+    lengths = [length for length, _ in recogniser.asked]
+    assert len(lengths) == 2
+    assert found[0].scores["sad"] == max(lengths) / 240_000
+    whole = Echo()
+    assert run(make_stream(whole, provisional_seconds=None), speech(0.5, 2.0, 0.7, 0.6, 3.0), [10**9]) == found

@@ -100,8 +100,18 @@ class Segmenter:
         """The utterance that goes on, as far as it has been heard; None where nobody speaks."""
         if self._open is None:
             return None
-        start = max(0, self._open.start * FRAME - (self._padding if self._open.opened else 0))
+        start, _ = self._place(self._open)
         return Cut(start, self._sound.end, self._sound.part(start, self._sound.end))
+
+    def ended(self) -> Cut | None:
+        """The utterance that has ended, unless what is said next is joined to it; None where there is none.
+
+        It is mostly what comes out as certain next, with the same samples.
+        """
+        if self._held is None:
+            return None
+        start, end = self._place(self._held)
+        return None if end > self._sound.end else Cut(start, end, self._sound.part(start, end))
 
     def push(self, waveform: NDArray[np.float32]) -> list[Cut]:
         """The utterances that are certain once these samples are known.
@@ -195,9 +205,7 @@ class Segmenter:
         """What can be given away; `complete`: there is no more sound to come."""
         cuts = []
         while self._ready:
-            span = self._ready[0]
-            start = max(0, span.start * FRAME - (self._padding if span.opened else 0))
-            end = span.end * FRAME + (self._padding if span.closed else 0)
+            start, end = self._place(self._ready[0])
             if not complete and end > self._sound.end:
                 break  # the end of an utterance is padded, and those samples are not there yet
             end = min(end, self._sound.end)
@@ -205,6 +213,11 @@ class Segmenter:
             self._ready.pop(0)
         self._sound.forget(self.settled)
         return cuts
+
+    def _place(self, span: _Span) -> tuple[int, int]:
+        """Where its utterance begins and ends, in samples, padding included; the end may be still to come."""
+        start = max(0, span.start * FRAME - (self._padding if span.opened else 0))
+        return start, span.end * FRAME + (self._padding if span.closed else 0)
 
 
 class _Sound:
