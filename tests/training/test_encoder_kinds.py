@@ -144,8 +144,7 @@ def test_options_of_an_encoder_never_share_states(tiny_recipe: Path, speech_sour
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["audio_encoder={kind: speech, source: x, combine: mix}"], "scale_audio and state_dropout are for audio"),
-        (["audio_encoder={kind: speech, source: x, lora: {}}"], "scale_audio and state_dropout are for audio"),
+        (["training.encoder_learning_rate=1e-5"], "encoder_learning_rate is for encoders that learn; all are frozen"),
         (["audio_encoder={kind: speech, source: x, frozen: {last: 1}}"], "frozen"),
         (["audio_encoder={kind: mfcc, frozen: false}"], "no weights that could learn"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import resolve_source
 from m3ser.training.states import batch_encoder, encode_audio, encode_texts, features_of, token_ids
 
-__all__ = ["Encoded", "Encoders", "Material", "load_encoders", "prepare_material"]
+__all__ = ["Encoded", "Encoders", "Material", "load_encoders", "prepare_material", "states_now"]
 
 _MOST_IN_MEMORY = 4_000_000_000  # bytes of one modality; more than that is read from the mapped cache each time
 
@@ -162,6 +162,34 @@ def prepare_material(
             text = dict(zip(texts, token_ids(texts, encoders.tokens), strict=True)) if texts else {}
             nothing["text"] = np.zeros(0, np.int64)
     return Material(audio, text, nothing)
+
+
+def states_now(
+    encoder: AudioEncoder, read: Iterable[NDArray[Any]], *, device: torch.device | str = "cpu"
+) -> Iterator[NDArray[np.float32]]:
+    """The states that reach the fusion part before anything has been learnt.
+
+    Args:
+        encoder: one that learns, or whose layers' mix does.
+        read: what is read of each recording: see :attr:`Material.audio`.
+        device: where it runs.
+
+    Returns:
+        (steps, dim) of each recording.
+    """
+    encoder.to(device)
+    training = encoder.training
+    encoder.train(False)
+    with torch.inference_mode():
+        for one in read:
+            inputs = torch.from_numpy(np.ascontiguousarray(one))[None].to(device)
+            if encoder.frozen:
+                assert encoder.mix is not None
+                states = encoder.mix(inputs)
+            else:
+                states = encoder(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool, device=device)).states
+            yield states[0].float().cpu().numpy()
+    encoder.train(training)
 
 
 def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -22,14 +24,25 @@ class Learner(nn.Module):
             layers are mixed the mix is inside.
         loss: what it is trained by. Inside, the optimiser, checkpoints and processes side by side take its weights
             along; None: the loss is computed outside.
+        state_dropout: share of the audio states' features that are set to zero in an utterance while it is trained, the
+            same for all of its steps, where the audio encoder (or mix) is inside.
     """
 
-    def __init__(self, fusion: FusionModel, encoders: Encoders, loss: Loss | None = None) -> None:
+    def __init__(
+        self, fusion: FusionModel, encoders: Encoders, loss: Loss | None = None, *, state_dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.fusion = fusion
         self.loss = loss
+        self.state_dropout = state_dropout
         self.audio_encoder = _learning(encoders.audio)
         self.text_encoder = _learning(encoders.text)
+
+    def encoder_weights(self) -> Iterator[nn.Parameter]:
+        """The weights of the encoders that learn; those of a mix of layers are none of them."""
+        for encoder in (self.audio_encoder, self.text_encoder):
+            if isinstance(encoder, Encoder):
+                yield from (weight for name, weight in encoder.named_parameters() if not name.startswith("mix."))
 
     def forward(
         self, text: Tensor, text_mask: Tensor, audio: Tensor, audio_mask: Tensor, labels: Tensor | None = None
@@ -40,6 +53,8 @@ class Learner(nn.Module):
         """
         words, words_mask = _encoded(self.text_encoder, text, text_mask)
         voice, voice_mask = _encoded(self.audio_encoder, audio, audio_mask)
+        if voice is not None and self.audio_encoder is not None and self.training and self.state_dropout:
+            voice = nn.functional.dropout1d(voice.transpose(1, 2), self.state_dropout).transpose(1, 2)
         asked = labels is not None and self.loss is not None and self.loss.reads_features
         found: FusionOutput = self.fusion(words, words_mask, voice, voice_mask, output_features=asked)
         if labels is None or self.loss is None:
@@ -49,10 +64,12 @@ class Learner(nn.Module):
             return FusionOutput(loss=self.loss(found.logits, labels, found.features), logits=found.logits)
 
 
-def trainee(fusion: FusionModel, encoders: Encoders, loss: Loss) -> nn.Module:
+def trainee(fusion: FusionModel, encoders: Encoders, loss: Loss, *, state_dropout: float) -> nn.Module:
     """What the Trainer is given: `fusion` itself where neither an encoder nor the loss learns with it."""
     inside = loss if loss.learns else None
-    return fusion if encoders.all_frozen and inside is None else Learner(fusion, encoders, inside)
+    if encoders.all_frozen and inside is None:
+        return fusion
+    return Learner(fusion, encoders, inside, state_dropout=state_dropout)
 
 
 def _learning(encoder: Encoder | None) -> Encoder | LayerMix | None:

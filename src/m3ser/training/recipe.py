@@ -148,7 +148,8 @@ class ModelRecipe(_Part):
     Attributes:
         system: the system's name.
         options: its options.
-        scale_audio: standardise the audio states by the training part's mean and deviation. For encoders whose states
+        scale_audio: standardise the audio states by the training part's mean and deviation (of an encoder that learns:
+            as they are in the beginning). For encoders whose states
             differ in scale by orders of magnitude; the published systems take VGGish's states as they are.
     """
 
@@ -194,6 +195,7 @@ class TrainingRecipe(_Part):
         batch_size: utterances in a step, over all processes.
         gradient_accumulation: steps whose gradients are added up before the weights change.
         learning_rate: of AdamW at the beginning.
+        encoder_learning_rate: of the encoders that learn, but for a mix of their layers; None: the same.
         weight_decay: of AdamW; 0 makes it Adam.
         schedule: the learning rate stays (constant), falls to zero (linear), or by a factor every so often (step).
         step_epochs, step_factor: how often, and by which factor, under `step`.
@@ -206,7 +208,7 @@ class TrainingRecipe(_Part):
             utterance equally often; 1: every (corpus, emotion) equally often; between: its power.
         bucket_by_length: make batches of utterances of similar length, which wastes little on padding.
         state_dropout: share of the audio states' features that are set to zero in an utterance (the same for all of its
-            steps), so that few voices are not learnt by heart. For frozen audio encoders.
+            steps), so that few voices are not learnt by heart.
         modalities: see :class:`ModalityRecipe`.
         augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
         max_tokens: longest text, special tokens included.
@@ -222,6 +224,7 @@ class TrainingRecipe(_Part):
     batch_size: int = Field(default=32, ge=1)
     gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
+    encoder_learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     schedule: Literal["constant", "linear", "step"] = "linear"
     step_epochs: int = Field(default=30, ge=1)
@@ -300,9 +303,10 @@ class Recipe(_Part):
     def _check(self) -> Recipe:
         if self.bundle is not None and self.data.kind != "paired":
             raise ValueError("a bundle is made from a paired corpus; leave out bundle, or set data.kind to paired")
-        learning = self.audio_encoder is not None and (self.audio_encoder.learns or self.audio_encoder.mixes)
-        if learning and (self.model.scale_audio or self.training.state_dropout):
-            raise ValueError("scale_audio and state_dropout are for audio encoders that are frozen as a whole")
+        if self.training.encoder_learning_rate is not None and not any(
+            one is not None and one.learns for one in (self.audio_encoder, self.text_encoder)
+        ):
+            raise ValueError("training.encoder_learning_rate is for encoders that learn; all are frozen")
         if self.bundle is not None and isinstance(self.text_encoder, WordVectorConfig):
             raise ValueError("a bundle's tokenizer adds special tokens to a text, which word vectors do not have")
         return self

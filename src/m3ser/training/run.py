@@ -42,7 +42,7 @@ from m3ser.training.augmentation import copies_of
 from m3ser.training.averaging import load_weights
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
-from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material
+from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material, states_now
 from m3ser.training.examples import Example, example_of
 from m3ser.training.judging import (
     Asked,
@@ -75,6 +75,8 @@ RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
     "scores.json",
     "checkpoints",
 )
+
+_SCALED_BY = 1_000  # recordings, at most, that an encoder is run over to see how large its states are
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,12 @@ def train(
     if (out / SCORES).is_file():
         return _read(recipe, prepared, out, fold, encoders, material)
 
-    model = trainee(fusion, encoders, loss)
-    scale = _scale(recipe, material, training) if recipe.model.scale_audio else None
+    model = trainee(fusion, encoders, loss, state_dropout=recipe.training.state_dropout)
+    scale = _scale(recipe, encoders, material, training, state.device) if recipe.model.scale_audio else None
+    if scale is not None and not (encoders.audio is not None and encoders.audio.computed_once):
+        # States that change in training cannot be scaled beforehand: the model keeps the scale that they began with.
+        fusion.scale_audio(torch.from_numpy(scale.mean), torch.from_numpy(scale.deviation))
+        scale = None
     read = material if scale is None else material.with_audio(lambda audio: Scaled(audio, scale)).in_memory(examples)
     trainer = make_trainer(
         model,
@@ -307,12 +313,19 @@ def _looked_at(example: Example, fusion: FusionModel) -> bool:
     return any(getattr(example, modality) is not None for modality in fusion.modalities)
 
 
-def _scale(recipe: Recipe, material: Material, training: Sequence[Utterance]) -> Standardisation | None:
-    """Of the audio states of the training part, each recording once."""
-    if material.audio is None:
+def _scale(
+    recipe: Recipe, encoders: Encoders, material: Material, training: Sequence[Utterance], device: torch.device
+) -> Standardisation | None:
+    """Of the audio states of the training part, each recording once; of an encoder that learns, as they are now."""
+    if material.audio is None or encoders.audio is None:
         return None
-    heard = {example_of(utterance, recipe.data.emotion_scheme).audio for utterance in training} - {None}
-    return Standardisation.of(material.audio[one] for one in sorted(heard, key=str))
+    heard = sorted(
+        {example_of(utterance, recipe.data.emotion_scheme).audio for utterance in training} - {None}, key=str
+    )
+    if encoders.audio.computed_once:
+        return Standardisation.of(material.audio[one] for one in heard)
+    some = heard[:: -(-len(heard) // _SCALED_BY)]
+    return Standardisation.of(states_now(encoders.audio, (material.audio[one] for one in some), device=device))
 
 
 def _fit(trainer: Trainer, model: nn.Module, checkpoints: Path, setting: TrainingRecipe) -> list[dict[str, Any]]:

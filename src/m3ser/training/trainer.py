@@ -144,6 +144,8 @@ def make_trainer(
             count=setting.pairs_per_epoch or len(examples),
             seed=seed,
         )
+    # Of what is encoded inside of the model, it drops features itself.
+    encoded_inside = isinstance(model, Learner) and model.audio_encoder is not None
     trainer = _Trainer(
         model=model,
         args=arguments,
@@ -154,7 +156,7 @@ def make_trainer(
             material.text,
             nothing=material.nothing,
             modalities=setting.modalities,
-            state_dropout=setting.state_dropout,
+            state_dropout=0.0 if encoded_inside else setting.state_dropout,
             hear=partial(hear_copies, setting=setting.augmentation),
         ),
         compute_metrics=_ua,
@@ -268,6 +270,31 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         # It would draw a loss's centres to the origin, and its weights to each other.
         return [name for name in super().get_decay_parameter_names(model) if not name.startswith("loss.")]
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        rate = self._setting.encoder_learning_rate
+        if rate is not None and self.optimizer is None:
+            assert isinstance(self.model, Learner)
+            slow = {id(one) for one in self.model.encoder_weights()}
+            decaying = set(self.get_decay_parameter_names(self.model))
+            groups: dict[tuple[bool, bool], list[Any]] = {}
+            for name, weight in self.model.named_parameters():
+                if weight.requires_grad:
+                    groups.setdefault((id(weight) in slow, name in decaying), []).append(weight)
+            trained: Any = self.model  # the library's hints want a model of its own
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, trained)
+            self.optimizer = kind(
+                [
+                    {
+                        "params": weights,
+                        "lr": rate if is_slow else self.args.learning_rate,
+                        "weight_decay": self.args.weight_decay if decays else 0.0,
+                    }
+                    for (is_slow, decays), weights in groups.items()
+                ],
+                **options,
+            )
+        return super().create_optimizer(model)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         if self._setting.schedule == "step" and self.lr_scheduler is None:

@@ -1,0 +1,93 @@
+"""Encoders that learn: a rate of their own, states on a scale that the fusion part can read, features dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from m3ser import models  # noqa: E402
+from m3ser.training import load_recipe  # noqa: E402
+from m3ser.training.corpus import prepare  # noqa: E402
+from m3ser.training.encoding import load_encoders, states_now  # noqa: E402
+from m3ser.training.learner import Learner  # noqa: E402
+from m3ser.training.run import Trained, train  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+Train = Callable[..., Trained]
+LEARNING = "audio_encoder.frozen=false"
+MIXED = ("audio_encoder.combine=mix", "audio_encoder.layer=[1, 2]")
+
+
+@pytest.fixture
+def run(tiny_recipe: Path, tmp_path: Path) -> Train:
+    def start(*settings: str) -> Trained:
+        recipe = load_recipe(tiny_recipe, ["training.epochs=1", *settings])
+        return train(recipe, prepare(recipe.data), tmp_path / "run", cache=tmp_path / "cache")
+
+    return start
+
+
+@pytest.mark.parametrize("settings", [(LEARNING,), MIXED, (LEARNING, *MIXED)], ids=["learning", "mixed", "both"])
+def test_states_that_learn_keep_the_scale_that_they_began_with(run: Train, settings: tuple[str, ...]) -> None:
+    trained = run(*settings, "training.learning_rate=1e-12", "training.weight_decay=0")
+    fusion = trained.fusion
+    assert fusion.config.audio_scaled
+    encoder = load_encoders(trained.recipe).audio
+    heard = {u.audio for u in trained.part("train")[0]}
+    read = [trained.material.audio[one] for one in trained.material.audio if one.path in heard]
+    steps = np.concatenate(list(states_now(encoder, read)))
+    np.testing.assert_allclose(fusion.audio_mean.numpy(), steps.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(fusion.audio_deviation.numpy(), steps.std(axis=0) + 1e-5, rtol=1e-3)
+    saved = models.load(trained.folder / "model")
+    assert saved.fusion.config.audio_scaled
+    assert torch.equal(saved.fusion.audio_mean, fusion.audio_mean)
+
+
+def test_encoders_have_a_rate_of_their_own(run: Train) -> None:
+    trained = run(LEARNING, *MIXED, "training.encoder_learning_rate=1e-12", "training.weight_decay=0")
+    saved = models.load(trained.folder / "model")
+    before = load_encoders(trained.recipe).audio.state_dict()
+    after = saved.audio_encoder.state_dict()
+    for name, value in before.items():
+        if name.startswith("mix."):
+            assert not torch.allclose(after[name], value, atol=1e-6)
+        else:
+            torch.testing.assert_close(after[name], value, atol=1e-9, rtol=0)
+
+
+def test_without_one_they_learn_at_the_same_rate(run: Train) -> None:
+    trained = run(LEARNING)
+    before = load_encoders(trained.recipe).audio.state_dict()
+    after = models.load(trained.folder / "model").audio_encoder.state_dict()
+    assert any(not torch.allclose(after[name], value, atol=1e-4) for name, value in before.items())
+
+
+def test_features_of_states_are_dropped_in_training_alone(tiny_recipe: Path) -> None:
+    recipe = load_recipe(tiny_recipe, [LEARNING])
+    encoders = load_encoders(recipe)
+    seen: list[torch.Tensor] = []
+
+    class Fusion(torch.nn.Module):
+        def forward(self, words: object, words_mask: object, voice: torch.Tensor, *_: object, **__: object) -> object:
+            seen.append(voice.detach())
+            return models.FusionOutput(logits=torch.zeros(len(voice), 4))
+
+    learner = Learner(Fusion(), encoders, state_dropout=0.5)
+    audio, mask = torch.randn(64, 100, 80), torch.ones(64, 100, dtype=torch.bool)
+    batch = {"text": torch.zeros(64, 0, 16), "text_mask": torch.zeros(64, 0, dtype=torch.bool)}
+    torch.manual_seed(0)
+    learner.train()(**batch, audio=audio, audio_mask=mask)
+    learner.eval()(**batch, audio=audio, audio_mask=mask)
+    dropped, whole = seen
+    gone = dropped == 0
+    assert torch.equal(gone.all(dim=1), gone.any(dim=1))  # at every step or at none
+    assert 0.4 < gone.float().mean() < 0.6
+    torch.testing.assert_close(dropped[~gone], 2 * whole[~gone])
+    assert not (whole == 0).any()
