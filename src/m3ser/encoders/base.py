@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from m3ser.encoders.layers import LayerMix
@@ -14,8 +15,6 @@ from m3ser.errors import UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from m3ser.encoders.config import EncoderConfig
 
 __all__ = ["AudioEncoder", "Encoder", "TokenEncoder", "freeze", "freeze_first"]
 
@@ -40,7 +39,7 @@ class Encoder(nn.Module):
 
     dim: int
     frozen: bool = False
-    config: EncoderConfig | None = None
+    config: BaseModel | None = None
     lora: dict[str, Any] | None = None
     frozen_first: int | None = None
     mix: LayerMix | None
