@@ -101,6 +101,13 @@ def test_systems_with_one_modality_and_without_a_layer_to_fold_a_scale_into(run:
     assert set(trained.predictions.conditions) == own
 
 
+def test_a_training_on_mixed_utterances(run: Train) -> None:
+    settings = ["training.epochs=1", "training.mixup=0.4"]
+    first, same, plain = run(*settings, out="a"), run(*settings, out="b"), run(settings[0], out="c")
+    assert all(torch.equal(value, weights(same.folder)[name]) for name, value in weights(first.folder).items())
+    assert any(not torch.equal(value, weights(plain.folder)[name]) for name, value in weights(first.folder).items())
+
+
 @pytest.mark.parametrize("learning", [False, True])
 def test_a_training_that_hears_changed_copies(run: Train, learning: bool) -> None:
     pytest.importorskip("audiomentations", reason="needs the augment extra")

@@ -212,6 +212,8 @@ class TrainingRecipe(_Part):
         modalities: see :class:`ModalityRecipe`.
         augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
         max_tokens: longest text, special tokens included.
+        mixup: each utterance of a step is mixed with another one, in a proportion from a beta distribution of this
+            concentration (:mod:`m3ser.training.mixing`); for frozen encoders. None: none is.
         average: the model of an epoch has weights averaged over all steps before, each step's fading by this factor at
             every later one (0.99: over about a hundred steps); None: those of its last step.
         patience: stop after this many epochs without a better score on the validation part; None: never.
@@ -240,6 +242,7 @@ class TrainingRecipe(_Part):
     modalities: ModalityRecipe = ModalityRecipe()
     augmentation: AugmentationRecipe | None = None
     max_tokens: int = Field(default=128, ge=2)
+    mixup: float | None = Field(default=None, gt=0)
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
@@ -253,6 +256,8 @@ class TrainingRecipe(_Part):
             raise ValueError("bucket_by_length and balance exclude each other")
         if self.class_weights and self.loss.kind == "sigmoid":
             raise ValueError("class_weights weigh the classes of a softmax; loss sigmoid has none")
+        if self.mixup is not None and self.loss.kind not in ("cross-entropy", "focal", "sigmoid"):
+            raise ValueError(f"mixup is for losses without weights of their own; loss is {self.loss.kind}")
         if self.label_smoothing and self.loss.kind in ("sigmoid", "focal"):
             raise ValueError(f"label_smoothing is for losses with a cross-entropy; loss is {self.loss.kind}")
         return self
@@ -303,9 +308,10 @@ class Recipe(_Part):
     def _check(self) -> Recipe:
         if self.bundle is not None and self.data.kind != "paired":
             raise ValueError("a bundle is made from a paired corpus; leave out bundle, or set data.kind to paired")
-        if self.training.encoder_learning_rate is not None and not any(
-            one is not None and one.learns for one in (self.audio_encoder, self.text_encoder)
-        ):
+        encoders = [one for one in (self.audio_encoder, self.text_encoder) if one is not None]
+        if self.training.mixup is not None and any(one.learns or one.mixes for one in encoders):
+            raise ValueError("training.mixup mixes states of encoders that are frozen as a whole; one of them learns")
+        if self.training.encoder_learning_rate is not None and not any(one.learns for one in encoders):
             raise ValueError("training.encoder_learning_rate is for encoders that learn; all are frozen")
         if self.bundle is not None and isinstance(self.text_encoder, WordVectorConfig):
             raise ValueError("a bundle's tokenizer adds special tokens to a text, which word vectors do not have")

@@ -36,6 +36,7 @@ from m3ser.training.examples import (
     example_of,
 )
 from m3ser.training.learner import Learner
+from m3ser.training.mixing import mix_up
 from m3ser.training.processes import process_count
 from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import TrainingRecipe
@@ -316,8 +317,13 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
             loss = outputs.loss
         else:
             labels = inputs.pop("labels")
-            outputs = model(**inputs)
-            loss = self._loss.train(model.training)(outputs.logits, labels)
+            mixup = self._setting.mixup
+            mixed = mix_up(inputs, mixup) if model.training and mixup is not None else None
+            outputs = model(**(inputs if mixed is None else mixed.inputs))
+            criterion = self._loss.train(model.training)
+            loss = criterion(outputs.logits, labels)
+            if mixed is not None:
+                loss = mixed.share * loss + (1 - mixed.share) * criterion(outputs.logits, labels[mixed.others])
         if model.training and not bool(torch.isfinite(loss)):
             raise RecipeError(
                 f"The loss is {loss.item()} at step {self.state.global_step + 1}: a learning rate below "
