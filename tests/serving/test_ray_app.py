@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from m3ser import inference
 from m3ser.cli.app import app
 from m3ser.errors import M3serError, UsageError
+from m3ser.inference import Recogniser
 from m3ser.serving.ray_app import Replicas, serve_on_ray
 from m3ser.serving.settings import ServiceSettings
 
@@ -57,6 +58,22 @@ def ask(address: str, content: bytes) -> tuple[int, dict[str, object]]:
         return error.code, json.load(error)
 
 
+def heard_over_a_stream(address: str, clip: Path, recogniser: Recogniser) -> None:
+    """A WebSocket goes to one of the replicas, whose finals are those of a stream in this process."""
+    import soundfile
+
+    from m3ser.client import Client
+
+    samples, rate = soundfile.read(clip, dtype="int16")
+    here = recogniser.stream(sample_rate=rate, text=None, provisional_seconds=None)
+    expected = [*here.push(samples), *here.finish()]
+    with Client(address) as client, client.stream(sample_rate=rate, transcribe=False) as stream:
+        found = [one for one in stream.listen([samples[:20_000], samples[20_000:]]) if one.final]
+    assert len(found) == len(expected) == 1
+    assert found[0].label == expected[0].label == "angry"
+    assert found[0].scores == pytest.approx(expected[0].scores, abs=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
 def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path) -> None:
@@ -83,6 +100,8 @@ def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path)
             assert {**found, "scores": 0, "file": 0} == {**expected, "scores": 0, "file": 0}
         status, problem = ask(address, b"junk")
         assert (status, problem["type"]) == (422, "urn:m3ser:problem:audio-unreadable")
+        if all(importlib.util.find_spec(name) for name in ("faster_whisper", "websockets", "httpx")):
+            heard_over_a_stream(address, demo_clips / "1001_DFA_ANG_XX.wav", recogniser)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:
