@@ -20,6 +20,7 @@ from m3ser.training.states import Recording
 
 __all__ = [
     "CONDITIONS",
+    "NOBODY",
     "BalancedSampler",
     "Collator",
     "Example",
@@ -34,6 +35,9 @@ __all__ = [
 
 CONDITIONS = ("audio", "text", "both")
 """What a model may be given of an utterance: the voice alone, the words alone, both."""
+
+NOBODY = -1
+"""The group of an utterance without a voice: there is nobody for an adversary to find."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class TrainingCollator(Collator):
         modalities: how often which half is hidden.
         state_dropout: share of a voice's features that are.
         hear: what the examples' recordings become before they are looked up.
+        groups: recording -> the group that an adversary is to find; None: there is no adversary.
     """
 
     def __init__(
@@ -129,16 +134,21 @@ class TrainingCollator(Collator):
         modalities: ModalityRecipe,
         state_dropout: float,
         hear: Callable[[Sequence[Example]], Sequence[Example]] = list,
+        groups: Mapping[Recording, int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.modalities = modalities
         self.state_dropout = state_dropout
         self.hear = hear
+        self.groups = groups
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch; an example without its voice has what its words say as the target."""
-        batch = super().__call__(self.hear([self._shown(one) for one in examples]))
+        shown = [self._shown(one) for one in examples]
+        batch = super().__call__(self.hear(shown))
+        if self.groups is not None:
+            batch["groups"] = torch.tensor([NOBODY if one.audio is None else self.groups[one.audio] for one in shown])
         if self.state_dropout:
             rows, _, width = batch["audio"].shape
             keep = torch.rand(rows, 1, width) >= self.state_dropout

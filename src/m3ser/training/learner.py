@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from m3ser.encoders import Encoder, LayerMix
 from m3ser.models import FusionModel, FusionOutput
 from m3ser.models.losses import Loss
+from m3ser.training.adversary import Adversary
 from m3ser.training.encoding import Encoders
 
 __all__ = ["Learner", "trainee"]
@@ -24,16 +25,24 @@ class Learner(nn.Module):
             layers are mixed the mix is inside.
         loss: what it is trained by. Inside, the optimiser, checkpoints and processes side by side take its weights
             along; None: the loss is computed outside.
+        adversary: what is added to the loss inside, while it is trained.
         state_dropout: share of the audio states' features that are set to zero in an utterance while it is trained, the
             same for all of its steps, where the audio encoder (or mix) is inside.
     """
 
     def __init__(
-        self, fusion: FusionModel, encoders: Encoders, loss: Loss | None = None, *, state_dropout: float = 0.0
+        self,
+        fusion: FusionModel,
+        encoders: Encoders,
+        loss: Loss | None = None,
+        *,
+        adversary: Adversary | None = None,
+        state_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.fusion = fusion
         self.loss = loss
+        self.adversary = adversary
         self.state_dropout = state_dropout
         self.audio_encoder = _learning(encoders.audio)
         self.text_encoder = _learning(encoders.text)
@@ -45,31 +54,44 @@ class Learner(nn.Module):
                 yield from (weight for name, weight in encoder.named_parameters() if not name.startswith("mix."))
 
     def forward(
-        self, text: Tensor, text_mask: Tensor, audio: Tensor, audio_mask: Tensor, labels: Tensor | None = None
+        self,
+        text: Tensor,
+        text_mask: Tensor,
+        audio: Tensor,
+        audio_mask: Tensor,
+        labels: Tensor | None = None,
+        groups: Tensor | None = None,
     ) -> FusionOutput:
         """Classify a batch as :class:`~m3ser.training.examples.Collator` makes it.
 
-        With `labels` the output has the loss, where there is one inside.
+        With `labels` the output has the loss, where there is one inside; `groups` are the adversary's labels.
         """
         words, words_mask = _encoded(self.text_encoder, text, text_mask)
         voice, voice_mask = _encoded(self.audio_encoder, audio, audio_mask)
         if voice is not None and self.audio_encoder is not None and self.training and self.state_dropout:
             voice = nn.functional.dropout1d(voice.transpose(1, 2), self.state_dropout).transpose(1, 2)
-        asked = labels is not None and self.loss is not None and self.loss.reads_features
+        adversary = None if groups is None else self.adversary
+        asked = labels is not None and self.loss is not None and (self.loss.reads_features or adversary is not None)
         found: FusionOutput = self.fusion(words, words_mask, voice, voice_mask, output_features=asked)
         if labels is None or self.loss is None:
             return found
         # Cosines and distances lose their digits in half precision.
         with torch.autocast(labels.device.type, enabled=False):
-            return FusionOutput(loss=self.loss(found.logits, labels, found.features), logits=found.logits)
+            loss = self.loss(found.logits, labels, found.features)
+            if adversary is not None and groups is not None:
+                assert found.features is not None
+                loss = loss + adversary(found.features.float(), groups)
+            return FusionOutput(loss=loss, logits=found.logits)
 
 
-def trainee(fusion: FusionModel, encoders: Encoders, loss: Loss, *, state_dropout: float) -> nn.Module:
+def trainee(
+    fusion: FusionModel, encoders: Encoders, loss: Loss, *, adversary: Adversary | None, state_dropout: float
+) -> nn.Module:
     """What the Trainer is given: `fusion` itself where neither an encoder nor the loss learns with it."""
-    inside = loss if loss.learns else None
+    inside = loss if loss.learns or adversary is not None else None
     if encoders.all_frozen and inside is None:
         return fusion
-    return Learner(fusion, encoders, inside, state_dropout=state_dropout)
+    return Learner(fusion, encoders, inside, adversary=adversary, state_dropout=state_dropout)
 
 
 def _learning(encoder: Encoder | None) -> Encoder | LayerMix | None:

@@ -21,6 +21,7 @@ from m3ser.models.losses import (
     SigmoidCrossEntropy,
     Term,
 )
+from m3ser.training.adversary import Adversary
 from m3ser.training.loss_recipe import (
     ArcFaceRecipe,
     CentreRecipe,
@@ -31,7 +32,7 @@ from m3ser.training.loss_recipe import (
 )
 from m3ser.training.recipe import TrainingRecipe
 
-__all__ = ["class_weights", "features_width", "make_loss"]
+__all__ = ["class_weights", "features_width", "make_adversary", "make_loss"]
 
 
 def make_loss(setting: TrainingRecipe, fusion: FusionModel, labels: Sequence[int]) -> Loss:
@@ -70,6 +71,25 @@ def make_loss(setting: TrainingRecipe, fusion: FusionModel, labels: Sequence[int
     else:
         term = AngularMargin(num_labels, width, cosine=wanted.margin, scale=wanted.scale)
     return Joint(main, term, weight=wanted.weight if wanted.weighting == "fixed" else None)
+
+
+def make_adversary(setting: TrainingRecipe, fusion: FusionModel, groups: int) -> Adversary | None:
+    """The adversary that `setting` asks for, with new weights; None: none.
+
+    Args:
+        setting: the recipe's training part.
+        fusion: the model that it judges.
+        groups: how many speakers, or corpora, it has to tell apart.
+
+    Raises:
+        RecipeError: the model has no fused vector.
+    """
+    if setting.adversary is None:
+        return None
+    width = features_width(fusion)
+    if width is None:
+        raise RecipeError(f"training.adversary works on a fused vector; '{fusion.config.system}' has none.")
+    return Adversary(width, groups, weight=setting.adversary.weight)
 
 
 def features_width(fusion: FusionModel) -> int | None:

@@ -22,6 +22,7 @@ from m3ser.schema import EmotionScheme, get_scheme
 from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
+    "AdversaryRecipe",
     "AugmentationRecipe",
     "BundleRecipe",
     "CorpusRecipe",
@@ -170,6 +171,18 @@ class ModalityRecipe(_Part):
     text_alone: Share = 0.0
 
 
+class AdversaryRecipe(_Part):
+    """What the fused vector shall not tell; see :mod:`m3ser.training.adversary`.
+
+    Attributes:
+        against: what is not to be recognised, the "speaker" or the "corpus".
+        weight: of its loss beside the model's own.
+    """
+
+    against: Literal["speaker", "corpus"]
+    weight: float = Field(default=0.1, gt=0)
+
+
 class AugmentationRecipe(_Part):
     """Changed copies of the training recordings; see :mod:`m3ser.training.augmentation`.
 
@@ -212,6 +225,7 @@ class TrainingRecipe(_Part):
         modalities: see :class:`ModalityRecipe`.
         augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
         max_tokens: longest text, special tokens included.
+        adversary: see :class:`AdversaryRecipe`; None: there is none.
         mixup: each utterance of a step is mixed with another one, in a proportion from a beta distribution of this
             concentration (:mod:`m3ser.training.mixing`); for frozen encoders. None: none is.
         average: the model of an epoch has weights averaged over all steps before, each step's fading by this factor at
@@ -242,6 +256,7 @@ class TrainingRecipe(_Part):
     modalities: ModalityRecipe = ModalityRecipe()
     augmentation: AugmentationRecipe | None = None
     max_tokens: int = Field(default=128, ge=2)
+    adversary: AdversaryRecipe | None = None
     mixup: float | None = Field(default=None, gt=0)
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
     patience: int | None = Field(default=None, ge=1)
@@ -256,6 +271,8 @@ class TrainingRecipe(_Part):
             raise ValueError("bucket_by_length and balance exclude each other")
         if self.class_weights and self.loss.kind == "sigmoid":
             raise ValueError("class_weights weigh the classes of a softmax; loss sigmoid has none")
+        if self.mixup is not None and self.adversary is not None:
+            raise ValueError("mixup and adversary exclude each other: a mixed utterance has no one speaker")
         if self.mixup is not None and self.loss.kind not in ("cross-entropy", "focal", "sigmoid"):
             raise ValueError(f"mixup is for losses without weights of their own; loss is {self.loss.kind}")
         if self.label_smoothing and self.loss.kind in ("sigmoid", "focal"):

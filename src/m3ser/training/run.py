@@ -38,6 +38,7 @@ from m3ser.evaluation import PredictionTable, read_predictions, write_prediction
 from m3ser.files import write_whole
 from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.adversary import groups_of
 from m3ser.training.augmentation import copies_of
 from m3ser.training.averaging import load_weights
 from m3ser.training.checkpoints import history_of, newest_complete
@@ -55,7 +56,7 @@ from m3ser.training.judging import (
     predictions,
 )
 from m3ser.training.learner import trainee
-from m3ser.training.objective import make_loss
+from m3ser.training.objective import make_adversary, make_loss
 from m3ser.training.provenance import facts, peak_memory
 from m3ser.training.recipe import Recipe, TrainingRecipe
 from m3ser.training.recipe_file import load_recipe, write_recipe
@@ -163,6 +164,8 @@ def train(
     examples = [example_of(utterance, scheme) for utterance in utterances]
     training = [u for u in utterances if u.split == "train" and _looked_at(example_of(u, scheme), fusion)]
     loss = make_loss(recipe.training, fusion, [example_of(utterance, scheme).label for utterance in training])
+    against = recipe.training.adversary
+    adversary = make_adversary(recipe.training, fusion, 0 if against is None else groups_of(training, against)[1])
     examples += copies_of((example_of(utterance, scheme) for utterance in training), recipe.training.augmentation)
     with state.main_process_first():
         if shared is None:
@@ -173,7 +176,7 @@ def train(
     if (out / SCORES).is_file():
         return _read(recipe, prepared, out, fold, encoders, material)
 
-    model = trainee(fusion, encoders, loss, state_dropout=recipe.training.state_dropout)
+    model = trainee(fusion, encoders, loss, adversary=adversary, state_dropout=recipe.training.state_dropout)
     scale = _scale(recipe, encoders, material, training, state.device) if recipe.model.scale_audio else None
     if scale is not None and not (encoders.audio is not None and encoders.audio.computed_once):
         # States that change in training cannot be scaled beforehand: the model keeps the scale that they began with.

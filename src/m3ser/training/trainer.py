@@ -22,6 +22,7 @@ from m3ser.errors import CheckpointError, RecipeError
 from m3ser.evaluation import unweighted_accuracy
 from m3ser.models.losses import CrossEntropy, Loss
 from m3ser.schema import EmotionScheme, Utterance
+from m3ser.training.adversary import groups_of
 from m3ser.training.augmentation import hear_copies
 from m3ser.training.averaging import Average
 from m3ser.training.encoding import Material
@@ -159,6 +160,7 @@ def make_trainer(
             modalities=setting.modalities,
             state_dropout=0.0 if encoded_inside else setting.state_dropout,
             hear=partial(hear_copies, setting=setting.augmentation),
+            groups=None if setting.adversary is None else groups_of(training, setting.adversary)[0],
         ),
         compute_metrics=_ua,
         callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],
