@@ -26,8 +26,9 @@ class Learner(nn.Module):
         loss: what it is trained by. Inside, the optimiser, checkpoints and processes side by side take its weights
             along; None: the loss is computed outside.
         adversary: what is added to the loss inside, while it is trained.
-        state_dropout: share of the audio states' features that are set to zero in an utterance while it is trained, the
-            same for all of its steps, where the audio encoder (or mix) is inside.
+        state_dropout: share of the audio states' features that are set to zero (to their mean, where the fusion part
+            scales them) in an utterance while it is trained, the same for all of its steps, where the audio encoder, or
+            a mix of its layers, is inside.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Learner(nn.Module):
         words, words_mask = _encoded(self.text_encoder, text, text_mask)
         voice, voice_mask = _encoded(self.audio_encoder, audio, audio_mask)
         if voice is not None and self.audio_encoder is not None and self.training and self.state_dropout:
-            voice = nn.functional.dropout1d(voice.transpose(1, 2), self.state_dropout).transpose(1, 2)
+            voice = self._dropped(voice)
         adversary = None if groups is None else self.adversary
         asked = labels is not None and self.loss is not None and (self.loss.reads_features or adversary is not None)
         found: FusionOutput = self.fusion(words, words_mask, voice, voice_mask, output_features=asked)
@@ -82,6 +83,12 @@ class Learner(nn.Module):
                 assert found.features is not None
                 loss = loss + adversary(found.features.float(), groups)
             return FusionOutput(loss=loss, logits=found.logits)
+
+    def _dropped(self, voice: Tensor) -> Tensor:
+        """Features set to what is zero to the fusion part: their mean, where it scales them."""
+        centre = self.fusion.audio_mean if self.fusion.config.audio_scaled else voice.new_zeros(voice.shape[-1])
+        kept = nn.functional.dropout1d((voice - centre).transpose(1, 2), self.state_dropout)
+        return kept.transpose(1, 2) + centre
 
 
 def trainee(
