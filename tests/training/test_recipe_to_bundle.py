@@ -20,11 +20,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 LEARNING = (
     "audio_encoder.combine=mix",
-    "model.scale_audio=false",
-    "training.state_dropout=0",
     "text_encoder.lora={rank: 2, alpha: 4}",
+    "data.shares={agree: 0.4, neutral: 0.2, conflict: 0.2, plain: 0.2}",
 )
-"""Both encoders learn with the fusion: the voice's mix of layers, the words' LoRA."""
+"""Both encoders learn: the voice's mix of layers, the words' LoRA. There are plain statements among the pairs."""
 
 
 @pytest.mark.parametrize("more", [(), LEARNING], ids=["frozen", "learning"])

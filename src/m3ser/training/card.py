@@ -90,6 +90,7 @@ _RELATIONS = {
     "agree": "words that agree with the voice",
     "neutral": "neutral words",
     "conflict": "words that conflict with the voice",
+    "plain": "plain statements",
 }
 
 
