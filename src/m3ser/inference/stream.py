@@ -184,13 +184,12 @@ class Stream:
 
         Its answer is then there when that is certain.
         """
-        cut = self._segmenter.ended()
-        if cut is not None:
-            self._anticipated = (cut.start, cut.end), self._answer_to(cut)
+        place = self._segmenter.ended
+        if place is not None and (self._anticipated is None or self._anticipated[0] != place):
+            self._anticipated = place, self._predicted(self._segmenter.part(*place), self._text)
 
     def _answer_to(self, cut: Cut) -> Prediction | M3serError:
-        place = (cut.start, cut.end)
-        if self._anticipated is not None and self._anticipated[0] == place:
+        if self._anticipated is not None and self._anticipated[0] == (cut.start, cut.end):
             return self._anticipated[1]
         return self._predicted(cut.waveform, self._text)
 

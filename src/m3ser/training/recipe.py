@@ -150,8 +150,8 @@ class ModelRecipe(_Part):
         system: the system's name.
         options: its options.
         scale_audio: standardise the audio states by the training part's mean and deviation (of an encoder that learns:
-            as they are in the beginning). For encoders whose states
-            differ in scale by orders of magnitude; the published systems take VGGish's states as they are.
+            as they are in the beginning). For encoders whose states differ in scale by orders of magnitude; the
+            published systems take VGGish's states as they are.
     """
 
     system: str

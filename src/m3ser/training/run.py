@@ -178,7 +178,7 @@ def train(
 
     model = trainee(fusion, encoders, loss, adversary=adversary, state_dropout=recipe.training.state_dropout)
     scale = _scale(recipe, encoders, material, training, state.device) if recipe.model.scale_audio else None
-    if scale is not None and not (encoders.audio is not None and encoders.audio.computed_once):
+    if scale is not None and encoders.audio is not None and not encoders.audio.computed_once:
         # States that change in training cannot be scaled beforehand: the model keeps the scale that they began with.
         fusion.scale_audio(torch.from_numpy(scale.mean), torch.from_numpy(scale.deviation))
         scale = None

@@ -103,15 +103,20 @@ class Segmenter:
         start, _ = self._place(self._open)
         return Cut(start, self._sound.end, self._sound.part(start, self._sound.end))
 
-    def ended(self) -> Cut | None:
-        """The utterance that has ended, unless what is said next is joined to it; None where there is none.
+    @property
+    def ended(self) -> tuple[int, int] | None:
+        """Where the utterance is that has ended, unless what is said next is joined to it; None where there is none.
 
-        It is mostly what comes out as certain next, with the same samples.
+        In samples, padding included. It is mostly what comes out as certain next, with the same samples.
         """
         if self._held is None:
             return None
         start, end = self._place(self._held)
-        return None if end > self._sound.end else Cut(start, end, self._sound.part(start, end))
+        return None if end > self._sound.end else (start, end)
+
+    def part(self, start: int, end: int) -> NDArray[np.float32]:
+        """The samples of a place that is not settled yet."""
+        return self._sound.part(start, end)
 
     def push(self, waveform: NDArray[np.float32]) -> list[Cut]:
         """The utterances that are certain once these samples are known.
