@@ -31,6 +31,7 @@ _AT_ONCE = 2  # questions that are answered at a time: the others see their plac
 _QUEUE = 32
 _SHAPES: list[tuple[str, Shape]] = [("Automatic", "auto"), ("One emotion", "whole"), ("Over time", "time")]
 _NOTHING_YET = '<p class="m3-small">The answer will be here.</p>'
+_TAKEN = "() => { document.dispatchEvent(new Event('m3-taken')); }"  # page.js asks what was asked meanwhile
 _GONE = "The recording is no longer here: recordings are deleted after 15 minutes; record or choose it again."
 
 
@@ -131,7 +132,8 @@ def _recording(handlers: Handlers, service: PageService) -> None:
     picked.click(lambda index: str(clips[index].path), picked, recording, api_visibility="private")
     question, answer = [recording, text, alone, shape], [said, shown, across]
     quietly = {"show_progress": "hidden", "api_visibility": "private"}
-    recording.change(None, None, answer, js=f"() => [{_NOTHING_YET!r}, '', '']", api_visibility="private")
+    emptied = recording.change(None, None, answer, js=f"() => [{_NOTHING_YET!r}, '', '']", api_visibility="private")
+    emptied.then(None, None, None, js=_TAKEN, api_visibility="private")
     gr.on([button.click, text.submit], handlers.ask, question, answer, concurrency_id="ask", **quietly)
 
 
