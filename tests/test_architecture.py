@@ -21,7 +21,7 @@ BELOW = {
     "page": {"errors", "page_style"},
     "page_style": set(),
     "bundle": {"errors", "schema", "bundle_parts"},
-    "bundle_parts": {"schema"},
+    "bundle_parts": {"errors", "schema"},
     "audio": COMMON,
     "text": COMMON,
     "corpora": COMMON | {"audio", "text"},

@@ -19,13 +19,14 @@ from m3ser.bundle import (
     AudioPart,
     Bundle,
     FusionPart,
+    HeadPart,
     Manifest,
     Temperature,
     TextPart,
     read_manifest,
     write_bundle,
 )
-from m3ser.errors import BundleError
+from m3ser.errors import BundleError, UsageError
 
 FILES = {
     "audio_encoder.onnx": b"audio graph",
@@ -109,6 +110,63 @@ class TestRoundTrip:
     def test_manifest_can_be_read_without_the_files(self, bundle_folder: Path) -> None:
         (bundle_folder / "fusion.onnx").unlink()
         assert read_manifest(bundle_folder).full_name == "tiny@1"
+
+
+SEVEN = ("angry", "happy", "sad", "neutral", "fearful", "disgusted", "surprised")
+
+
+def make_head(**changes: Any) -> HeadPart:
+    values: dict[str, Any] = {
+        "scheme": "basic7",
+        "labels": SEVEN,
+        "temperature": Temperature(both=2.0),
+        "fusion": FusionPart(graph="fusion-basic7.onnx"),
+        "scores": {"both": {"ua": 0.5}},
+    }
+    return HeadPart(**(values | changes))
+
+
+class TestHeads:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        files = FILES | {"fusion-basic7.onnx": b"another graph"}
+        return write_bundle(tmp_path / "tiny", make_manifest(heads=(make_head(),)), files).folder
+
+    def test_a_head_is_asked_for_by_its_scheme(self, folder: Path) -> None:
+        bundle = Bundle.open(folder)
+        assert bundle.manifest.schemes == ("iemocap4", "basic7")
+        seven = bundle.with_head("basic7").manifest
+        assert (seven.labels, seven.scheme, seven.full_name) == (SEVEN, "basic7", "tiny@1:basic7")
+        assert (seven.temperature.both, seven.scores, seven.fusion.graph) == (
+            2.0,
+            {"both": {"ua": 0.5}},
+            "fusion-basic7.onnx",
+        )
+        assert (seven.audio, seven.text, seven.licence) == (
+            bundle.manifest.audio,
+            bundle.manifest.text,
+            "CC-BY-NC-SA-4.0",
+        )
+        assert bundle.with_head("iemocap4") == bundle
+
+    def test_a_scheme_that_it_has_no_classes_of_is_refused(self, bundle_folder: Path) -> None:
+        with pytest.raises(UsageError, match=r"'tiny@1' has no classes of the scheme 'basic7'; it has iemocap4\.$"):
+            Bundle.open(bundle_folder).with_head("basic7")
+
+    def test_its_graph_has_to_be_there(self, tmp_path: Path, folder: Path) -> None:
+        with pytest.raises(BundleError, match=r"names fusion-basic7\.onnx"):
+            write_bundle(tmp_path / "other", make_manifest(heads=(make_head(),)), FILES)
+        (folder / "fusion-basic7.onnx").write_bytes(b"damaged graph")
+        assert_refused(folder, "fusion-basic7.onnx", "is damaged")
+
+    def test_two_answers_of_one_scheme_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="repeat themselves"):
+            make_manifest(heads=(make_head(scheme="iemocap4"),))
+
+    @pytest.mark.parametrize("labels", [("angry", "hungry"), ("angry", "angry")])
+    def test_labels_are_emotions_each_once(self, labels: tuple[str, ...]) -> None:
+        with pytest.raises(ValueError, match=r"are not emotions|repeat themselves"):
+            make_head(labels=labels)
 
 
 class TestWriting:

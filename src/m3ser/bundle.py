@@ -7,6 +7,7 @@
     ├── audio_encoder.onnx   features (batch, frames, ...), mask (batch, frames) -> states, states_mask
     ├── text_encoder.onnx    input_ids, attention_mask (batch, tokens) -> states
     ├── fusion.onnx          text, text_mask, audio, audio_mask -> logits (batch, labels)
+    ├── fusion-basic7.onnx   another head, with classes of its own, where there is one
     ├── parity.json          where it was exported from a training: what exporting changed
     ├── tokenizer.json       the text encoder's tokens, as the `tokenizers` library stores them
     └── README.md            the model card
@@ -23,7 +24,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from m3ser.bundle_parts import (
     AudioPart,
     FileRecord,
     FusionPart,
+    HeadPart,
     Manifest,
     Precision,
     Slug,
@@ -54,6 +56,7 @@ __all__ = [
     "Bundle",
     "FileRecord",
     "FusionPart",
+    "HeadPart",
     "Manifest",
     "Precision",
     "Slug",
@@ -102,6 +105,14 @@ class Bundle:
         for name, record in manifest.files.items():
             _check_file(folder, name, record, boundary)
         return cls(folder, manifest)
+
+    def with_head(self, scheme: str) -> Bundle:
+        """The same files, asked for the classes of another emotion scheme; see :meth:`Manifest.with_head`.
+
+        Raises:
+            UsageError: it has no classes of that scheme.
+        """
+        return replace(self, manifest=self.manifest.with_head(scheme))
 
     def path(self, name: str) -> Path:
         """Where the bundle's file `name` is."""

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from m3ser.errors import UsageError
 from m3ser.schema import EMOTIONS
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AudioPart",
     "FileRecord",
     "FusionPart",
+    "HeadPart",
     "Manifest",
     "Precision",
     "Slug",
@@ -25,8 +27,8 @@ __all__ = [
     "slug",
 ]
 
-FORMAT: Final = 2
-"""The layout that is written. Format 1, which is read too, always has both modalities, and no int8 arithmetic."""
+FORMAT: Final = 3
+"""The layout that is written. Formats 1 and 2 are read, too: neither has heads, and 1 always has both modalities."""
 
 MANIFEST_NAME = "bundle.json"
 
@@ -60,6 +62,21 @@ def slug(name: str) -> str:
 FileName = Annotated[str, AfterValidator(plain_file_name)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """What the name and the version of a model are made of."""
+
+
+def _emotions(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """`labels`, where each is an emotion, and no other one's.
+
+    Raises:
+        ValueError: they are not.
+    """
+    strangers = [label for label in labels if label not in EMOTIONS]
+    if strangers:
+        raise ValueError(f"labels {strangers} are not emotions m3ser knows ({', '.join(EMOTIONS)})")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels {list(labels)} repeat themselves")
+    return labels
+
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(gt=0)]
@@ -136,6 +153,20 @@ class Temperature(_Part):
     text: _Positive = 1.0
 
 
+class HeadPart(_Part):
+    """Another answer from the same states: a fusion part with classes of its own.
+
+    Attributes:
+        scheme, labels, temperature, fusion, scores: as the :class:`Manifest` has them.
+    """
+
+    scheme: Slug
+    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_emotions)]
+    temperature: Temperature = Temperature()
+    fusion: FusionPart
+    scores: Mapping[str, Mapping[str, float]] = Field(default_factory=dict)
+
+
 class FileRecord(_Part):
     """What a file of the bundle must be: its SHA-256 (64 hexadecimal digits, lower case) and its size in bytes."""
 
@@ -159,23 +190,25 @@ class Manifest(_Part):
             where the encoders' products are those of whole numbers.
         licence: SPDX expression for the weights.
         data: what the weights were trained on.
+        heads: other answers from the same states, one for each scheme; see :meth:`with_head`.
         scores: how well it does, per condition and measure (``{"both": {"ua": 0.7}}``), in [0, 1]; the model card tells
             on what.
         created_by: versions of the software that made it (``{"m3ser": "0.1.0"}``).
         files: every file but bundle.json itself.
     """
 
-    format: Literal[1, 2] = FORMAT
+    format: Literal[1, 2, 3] = FORMAT
     name: Slug
     version: Slug
     description: str = ""
     architecture: str
     scheme: str
-    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    labels: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_emotions)]
     temperature: Temperature = Temperature()
     audio: AudioPart | None = None
     text: TextPart | None = None
     fusion: FusionPart
+    heads: tuple[HeadPart, ...] = ()
     precision: Precision
     licence: str
     data: tuple[str, ...] = ()
@@ -184,21 +217,41 @@ class Manifest(_Part):
     files: Mapping[FileName, FileRecord] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _labels_are_emotions(self) -> Manifest:
-        strangers = [label for label in self.labels if label not in EMOTIONS]
-        if strangers:
-            raise ValueError(f"labels {strangers} are not emotions m3ser knows ({', '.join(EMOTIONS)})")
-        if len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"labels {list(self.labels)} repeat themselves")
-        return self
-
-    @model_validator(mode="after")
     def _looks_at_something(self) -> Manifest:
         if self.audio is None and self.text is None:
             raise ValueError("neither 'audio' nor 'text' is there; a model looks at one of them at least")
         if self.format == 1 and (self.audio is None or self.text is None):
             raise ValueError("'audio' or 'text' is missing; a bundle of format 1 has both")
         return self
+
+    @model_validator(mode="after")
+    def _schemes_differ(self) -> Manifest:
+        schemes = self.schemes
+        if len(set(schemes)) < len(schemes):
+            raise ValueError(f"schemes {list(schemes)} repeat themselves; a model has one answer for each")
+        return self
+
+    def with_head(self, scheme: str) -> Manifest:
+        """What the bundle is to those who ask for the classes of another scheme that it knows; itself for its own.
+
+        Its version then names the scheme, so that predictions tell what they were asked for ("starter@2:basic7").
+
+        Raises:
+            UsageError: it has no classes of that scheme.
+        """
+        if scheme == self.scheme:
+            return self
+        for head in self.heads:
+            if head.scheme == scheme:
+                own = {name: getattr(head, name) for name in HeadPart.model_fields}
+                return self.model_copy(update={**own, "heads": (), "version": f"{self.version}:{scheme}"})
+        known = ", ".join(self.schemes)
+        raise UsageError(f"Model '{self.full_name}' has no classes of the scheme '{scheme}'; it has {known}.")
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Every emotion scheme that it has classes of, its usual one first."""
+        return (self.scheme, *(head.scheme for head in self.heads))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -215,4 +268,4 @@ class Manifest(_Part):
         """The files without which there is no model: its graphs, and the tokenizer where it reads text."""
         heard = () if self.audio is None else (self.audio.graph,)
         read = () if self.text is None else (self.text.graph, self.text.tokenizer)
-        return (*heard, *read, self.fusion.graph)
+        return (*heard, *read, self.fusion.graph, *(head.fusion.graph for head in self.heads))

@@ -23,6 +23,7 @@ __all__ = [
     "Copyable",
     "EmotionScheme",
     "Prediction",
+    "Scored",
     "Segment",
     "TextSource",
     "Utterance",
@@ -160,8 +161,39 @@ class Utterance(Copyable):
             raise UsageError("An utterance needs audio, text or both; this one has neither.")
 
 
+_AROUSED = frozenset({"angry", "happy", "fearful", "surprised", "excited", "frustrated"})
+_POSITIVE = frozenset({"happy", "neutral", "surprised", "calm", "excited"})
+
+
+class Scored:
+    """Base of what has class probabilities: two dimensions of emotion follow from them.
+
+    Classes are divided as Schuller et al. (2010) divide them to compare corpora with each other (IEEE Transactions on
+    Affective Computing 1(2), 119-131): neutral counts as positive and of low arousal.
+    """
+
+    scores: Mapping[str, float]
+
+    @property
+    def valence(self) -> float:
+        """The probability of a class of positive valence: happy, excited, surprised, calm, neutral."""
+        return sum(score for label, score in self.scores.items() if label in _POSITIVE)
+
+    @property
+    def arousal(self) -> float:
+        """The probability of a class of high arousal: angry, frustrated, fearful, happy, excited, surprised."""
+        return sum(score for label, score in self.scores.items() if label in _AROUSED)
+
+    @property
+    def _dimensions(self) -> dict[str, float]:
+        """Both, for JSON, where there are classes enough for them to mean more than one class's name."""
+        if not set(BASIC7.classes) <= set(self.scores):
+            return {}
+        return _rounded({"valence": self.valence, "arousal": self.arousal})
+
+
 @dataclass(frozen=True)
-class Segment:
+class Segment(Scored):
     """Part of a recording with its emotion.
 
     Attributes:
@@ -184,13 +216,17 @@ class Segment:
     note: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values; `channel` and `note` only where they are not None, `final` only where it is False."""
+        """JSON-ready values; `channel` and `note` only where they are not None, `final` only where it is False.
+
+        Valence and arousal are among them where the scores are of all classes of :data:`BASIC7`.
+        """
         return {
             "start": round(self.start, 3),
             "end": round(self.end, 3),
             "text": self.text,
             "label": self.label,
             "scores": _rounded(self.scores),
+            **self._dimensions,
             **({} if self.channel is None else {"channel": self.channel}),
             **({} if self.final else {"final": False}),
             **({} if self.note is None else {"note": self.note}),
@@ -198,7 +234,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Scored):
     """What the model says of one utterance.
 
     Attributes:
@@ -232,13 +268,15 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """The prediction as JSON-ready values, in the one layout that every door of m3ser uses.
 
-        `language` and `note` are among them only where they are not None.
+        `language` and `note` are among them only where they are not None, valence and arousal where the scores are of
+        all classes of :data:`BASIC7`.
         """
         return {
             "file": self.file,
             "duration": None if self.duration is None else round(self.duration, 3),
             "label": self.label,
             "scores": _rounded(self.scores),
+            **self._dimensions,
             "text": self.text,
             "text_source": self.text_source,
             "model": self.model,

@@ -67,6 +67,7 @@ def test_json_tells_kind_and_facts(m3ser: Run, tiny: Path) -> None:
         "architecture": "3m-ser-ln",
         "labels": ["angry", "happy", "sad", "neutral"],
         "language": "en",
+        "heads": {},
         "bytes": 1_500_000,
         "licence": "CC-BY-NC-SA-4.0",
         "folder": str(tiny),

@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from m3ser.bundle import Bundle, FusionPart, HeadPart, write_bundle
 from m3ser.errors import BundleError, UsageError
-from m3ser.inference import catalogue, list_bundles
+from m3ser.inference import catalogue, list_bundles, load
 from m3ser.inference.catalogue import find_bundle
 
 
@@ -204,3 +206,37 @@ def test_damage_on_the_hub_is_found(hub: tuple[str, type[Hub]], find_elsewhere: 
 def test_hub_out_of_reach(find_elsewhere: Callable[..., list[str]]) -> None:
     (answer,) = find_elsewhere("http://127.0.0.1:9", "them/tiny")
     assert answer.startswith("BundleError Bundle 'them/tiny' is not a folder here and could not be fetched")
+
+
+def test_other_classes_are_asked_for_after_a_colon(bundled: Path, tiny_folder: Path, sound: Any) -> None:
+    tiny = Bundle.open(tiny_folder)
+    head = HeadPart(
+        scheme="basic7",
+        labels=("neutral", "fearful", "disgusted", "surprised"),
+        temperature=tiny.manifest.temperature,
+        fusion=FusionPart(graph="fusion-basic7.onnx"),
+    )
+    files: dict[str, Path | bytes] = {name: tiny.path(name) for name in tiny.manifest.files}
+    files["fusion-basic7.onnx"] = tiny.path(tiny.manifest.fusion.graph)
+    write_bundle(bundled / "two", tiny.manifest.model_copy(update={"heads": (head,), "files": {}}), files)
+
+    usual, other = (
+        load(name, transcriber=None).predict(sound(1.0), sample_rate=16_000) for name in ("two", "two:basic7")
+    )
+    assert (usual.model, other.model) == ("tiny@3", "tiny@3:basic7")
+    assert tuple(other.scores) == head.labels
+    assert list(other.scores.values()) == list(usual.scores.values())
+    assert find_bundle("two:iemocap4").manifest.labels == tiny.manifest.labels
+    assert find_bundle(bundled / "two:basic7").manifest.labels == head.labels
+
+
+def test_classes_that_a_bundle_lacks_are_refused(bundled: Path) -> None:
+    with pytest.raises(UsageError, match=r"'tiny@3' has no classes of the scheme 'basic7'; it has iemocap4\.$"):
+        find_bundle("small:basic7")
+
+
+def test_other_colons_are_a_folders_own(bundled: Path, tiny_folder: Path) -> None:
+    shutil.copytree(tiny_folder, "run:basic7")
+    assert find_bundle("./run:basic7").folder == Path("run:basic7")
+    shutil.copytree(tiny_folder, "mine:2")
+    assert find_bundle("./mine:2").folder == Path("mine:2")

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import m3ser
 from m3ser.cli.app import app
+from m3ser.schema import BASIC7
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -26,7 +27,11 @@ LEARNING = (
 """Both encoders learn: the voice's mix of layers, the words' LoRA. There are plain statements among the pairs."""
 
 
-@pytest.mark.parametrize("more", [(), LEARNING], ids=["frozen", "learning"])
+HEADS = ("audio_encoder.frozen={first: 3}", "bundle.heads=[{scheme: basic7}]")
+"""The voice's upper block learns, and a head for seven classes is trained on what has become of it."""
+
+
+@pytest.mark.parametrize("more", [(), LEARNING, HEADS], ids=["frozen", "learning", "heads"])
 def test_a_recipe_becomes_a_bundle_that_predicts(
     paired_corpora: Path, tmp_path: Path, repository: Path, more: tuple[str, ...]
 ) -> None:
@@ -61,8 +66,16 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     assert recogniser.name == "tiny@1"
     heard = recogniser.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
     assert sum(heard.scores.values()) == pytest.approx(1)
+    if more is HEADS:
+        seven = m3ser.load(f"{tmp_path / 'run' / 'bundle'}:basic7", transcriber=None)
+        assert seven.name == "tiny@1:basic7"
+        found = seven.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
+        assert tuple(found.scores) == BASIC7.classes
+        assert sum(found.scores.values()) == pytest.approx(1)
+        assert recogniser.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None) == heard
     card = (tmp_path / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
     assert "paired (semi-synthetic)" in card
     assert "CC-BY-NC-SA-4.0" in card
+    assert ("## Scores of `tiny:basic7`" in card) == (more is HEADS)
     assert str(tmp_path) not in card
     assert str(repository) not in card

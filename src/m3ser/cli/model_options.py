@@ -11,7 +11,9 @@ __all__ = ["LanguageOfWords", "ModelName", "NoText", "Threads", "TranscriberName
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model", metavar="NAME", help="A bundle: its name (see m3ser models), folder or Hugging Face Hub id."
+        "--model",
+        metavar="NAME",
+        help="A bundle: its name, folder or Hugging Face Hub id; NAME:SCHEME for other classes (see m3ser models).",
     ),
 ]
 TranscriberName = Annotated[

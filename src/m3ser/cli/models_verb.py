@@ -21,9 +21,9 @@ def models(
     """List the models that come with m3ser.
 
     First the bundles, trained and ready: predict --model takes their names, and also a bundle's folder or its id on the
-    Hugging Face Hub (owner/name). Then the systems, which the train extra can build: the published ones, and those of
-    your own, in Python files that the environment variable M3SER_MODELS names (docs/add-a-model.md). With --json, each
-    line has a kind, bundle or system.
+    Hugging Face Hub (owner/name); a further set of classes that a bundle has is named after a colon. Then the systems,
+    which the train extra can build: the published ones, and those of your own, in Python files that the environment
+    variable M3SER_MODELS names (docs/add-a-model.md). With --json, each line has a kind, bundle or system.
     """
     bundles, systems = list(_bundles()), list(_systems())
     if as_json:
@@ -46,6 +46,7 @@ def _bundles() -> Iterator[dict[str, Any]]:
             "description": manifest.description,
             "architecture": manifest.architecture,
             "labels": list(manifest.labels),
+            "heads": {f"{bundle.name}:{head.scheme}": list(head.labels) for head in manifest.heads},
             "language": None if manifest.text is None else manifest.text.language,
             "bytes": sum(record.bytes for record in manifest.files.values()),
             "licence": manifest.licence,
@@ -81,6 +82,8 @@ def _print_bundles(bundles: list[dict[str, Any]]) -> None:
             if value:
                 shown = ", ".join(value) if isinstance(value, list) else value
                 rows.add_row("", Text(key, style="dim"), Text(printable(shown)))
+        for name, labels in facts["heads"].items():
+            rows.add_row("", Text(name, style="bold"), Text(printable(", ".join(labels))))
         rows.add_row("", Text("size", style="dim"), f"{facts['bytes'] / 1e6:.1f} MB")
         console.print(rows)
     console.line()

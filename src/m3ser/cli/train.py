@@ -40,6 +40,7 @@ def train(
         from m3ser.training import load_recipe
         from m3ser.training.bundling import bundle_trained
         from m3ser.training.corpus import prepare
+        from m3ser.training.heads import train_heads
         from m3ser.training.processes import is_first_process
         from m3ser.training.progress import quiet_libraries
         from m3ser.training.run import train as run_training
@@ -51,7 +52,8 @@ def train(
         if not is_first_process():
             return  # one of several processes that train together: the first one speaks for all
         if plan.bundle is not None:
-            judged = bundle_trained(trained, out / "bundle", cache=cache, command=command, overwrite=True)
+            heads = train_heads(trained, cache=cache)
+            judged = bundle_trained(trained, out / "bundle", heads=heads, cache=cache, command=command, overwrite=True)
     if plan.bundle is None:
         _report(trained, as_json=as_json)
     elif as_json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m3ser.bundle import MANIFEST_NAME, Bundle, Manifest, read_manifest
 from m3ser.errors import BundleError, UsageError
+from m3ser.schema import SCHEMES
 
 __all__ = ["BUNDLED", "ListedBundle", "find_bundle", "list_bundles"]
 
@@ -50,14 +51,23 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Bundle:
     """Open the bundle that is meant, checking every file of it.
 
     Looked for in this order: a bundle that comes with the package (``"starter"``), a folder (``"./starter"`` where the
-    name alone would mean the package's own), a Hugging Face Hub id (``"owner/name"``, ``"owner/name@revision"``).
+    name alone would mean the package's own), a Hugging Face Hub id (``"owner/name"``, ``"owner/name@revision"``). Where
+    it has heads for several emotion schemes, one that is not its usual one is named after a colon
+    (``"starter:basic7"``).
 
     Raises:
-        UsageError: nothing has this name.
+        UsageError: nothing has this name, or it has no classes of that scheme.
         BundleError: what has it is missing, damaged, of a newer format, or cannot be fetched.
     """
     name = os.fspath(name_or_folder)
-    by_name = isinstance(name_or_folder, str)
+    bundle, colon, scheme = name.rpartition(":")
+    # Other colons are a folder's ("C:\\models").
+    if colon and scheme in SCHEMES and not Path(name).exists():
+        return _find(bundle, by_name=isinstance(name_or_folder, str)).with_head(scheme)
+    return _find(name, by_name=isinstance(name_or_folder, str))
+
+
+def _find(name: str, *, by_name: bool) -> Bundle:
     if by_name and _is_plain(name) and (BUNDLED / name / MANIFEST_NAME).is_file():
         return Bundle.open(BUNDLED / name)
     if name and Path(name).exists():

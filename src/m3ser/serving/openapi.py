@@ -33,10 +33,15 @@ PROBLEM_EXAMPLE: dict[str, Any] = {
 
 _STRING, _NUMBER = {"type": "string"}, {"type": "number"}
 _NULLABLE_STRING = {"type": ["string", "null"]}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SCORES = {
     "type": "object",
-    "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+    "additionalProperties": _SHARE,
     "description": "Calibrated probability of each class; they sum to 1.",
+}
+_DIMENSIONS = {
+    "valence": {**_SHARE, "description": "Probability of a positive class; of models with all seven basic classes."},
+    "arousal": {**_SHARE, "description": "Probability of a class of high arousal; of such models."},
 }
 _SEGMENT = {
     "type": "object",
@@ -47,6 +52,7 @@ _SEGMENT = {
         "text": _NULLABLE_STRING,
         "label": _STRING,
         "scores": _SCORES,
+        **_DIMENSIONS,
         "note": _STRING,
     },
 }
@@ -58,6 +64,7 @@ _PREDICTION = {
         "duration": {"type": ["number", "null"], "description": "Seconds; null where there was no sound."},
         "label": {**_NULLABLE_STRING, "description": "The most probable class; null where nobody speaks."},
         "scores": _SCORES,
+        **_DIMENSIONS,
         "text": _NULLABLE_STRING,
         "text_source": {"type": "string", "enum": ["given", "transcribed", "none"]},
         "model": _STRING,

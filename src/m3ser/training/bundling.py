@@ -15,12 +15,22 @@ from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS
 from m3ser.batching import length_batches
-from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, slug, write_bundle
+from m3ser.bundle import (
+    AudioPart,
+    Bundle,
+    FusionPart,
+    HeadPart,
+    Manifest,
+    Temperature,
+    TextPart,
+    slug,
+    write_bundle,
+)
 from m3ser.corpora import get_reader
 from m3ser.encoders import AudioEncoder, TokenEncoder
 from m3ser.errors import RecipeError
 from m3ser.text import Tokens
-from m3ser.training.card import model_card
+from m3ser.training.card import Answer, model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
@@ -51,23 +61,33 @@ class Judged:
 
     Attributes:
         bundle: as written.
-        scores: of the exported graphs on the test part.
-        before_export: of the model as trained, on the same; what is different, the stored precision has cost.
+        answers: of the model itself, and of each of its heads.
     """
 
     bundle: Bundle
-    scores: Scores
-    before_export: Scores
+    answers: tuple[Answer, ...]
+
+    @property
+    def scores(self) -> Scores:
+        """Of the model itself."""
+        return self.answers[0].scores
 
 
 def bundle_trained(
-    trained: Trained, folder: str | Path, *, cache: str | Path, command: str, overwrite: bool = False
+    trained: Trained,
+    folder: str | Path,
+    *,
+    heads: Sequence[Trained] = (),
+    cache: str | Path,
+    command: str,
+    overwrite: bool = False,
 ) -> Judged:
     """Export `trained`, fit its temperatures on the validation part, judge it on the test part, and write the bundle.
 
     Args:
         trained: see :func:`m3ser.training.run.train`.
         folder: where the bundle shall be.
+        heads: further answers, of the same encoders; see :func:`m3ser.training.heads.train_heads`.
         cache: folder for the states of the exported encoders.
         command: the command that makes the model again, for its card.
         overwrite: replace a bundle that is there.
@@ -80,26 +100,29 @@ def bundle_trained(
     assert isinstance(data, PairedRecipe)
     assert isinstance(about, BundleRecipe)
     audio_encoder, text_encoder, _, tokenizer_file = _complete(trained)
-    graphs = _graphs(trained, int8=about.precision == "int8-weights")
-    scheme = data.emotion_scheme
-    parts = {part: conditions(*trained.part(part), scheme) for part in ("validation", "test")}
-    exported = _exported_logits(trained, graphs, Path(cache))
-    temperature = _readable(fit_bundle_temperatures(parts["validation"], exported))
-    scores = score(parts["test"], exported, temperature=temperature, labels=scheme.classes)
-    if trained.encoders.all_frozen:
-        as_trained = _logits(_run(graphs[_FUSION]), trained.material, len(scheme.classes))
-    else:
-        as_trained = logits_of(Learner(trained.fusion, trained.encoders), trained.material)
-    before = score(parts["test"], as_trained, temperature=temperature, labels=scheme.classes)
+    encoders = _encoder_graphs(trained, int8=about.precision == "int8-weights")
+    exported = {_FUSION: trained, **{f"fusion-{head.recipe.data.scheme}.onnx": head for head in heads}}
+    fusions = {name: export_fusion(one.fusion) for name, one in exported.items()}
+    answers = [_judged(one, encoders, fusions[name], cache=Path(cache)) for name, one in exported.items()]
+    own, *others = (
+        HeadPart(
+            scheme=answer.scheme.name,
+            labels=answer.scheme.classes,
+            temperature=answer.temperature,
+            fusion=FusionPart(graph=name),
+            scores=_told(answer.scores),
+        )
+        for name, answer in zip(exported, answers, strict=True)
+    )
     infos = [get_reader(name).INFO for name in (*data.voices, *data.sentences)]
     manifest = Manifest(
         name=slug(recipe.name),
         version=about.version,
         description=about.description,
         architecture=recipe.model.system,
-        scheme=scheme.name,
-        labels=scheme.classes,
-        temperature=temperature,
+        scheme=own.scheme,
+        labels=own.labels,
+        temperature=own.temperature,
         audio=AudioPart(
             graph=_AUDIO,
             front_end=audio_encoder.front_end,
@@ -113,23 +136,48 @@ def bundle_trained(
             dim=text_encoder.dim,
             language=about.language,
         ),
-        fusion=FusionPart(graph=_FUSION),
+        fusion=own.fusion,
+        heads=tuple(others),
         precision=about.precision,
         licence=about.licence,
         data=tuple(f"{info.title} ({info.licence})" for info in infos),
-        scores={
-            name: {"ua": round(one.unweighted_accuracy, 4), "wa": round(one.weighted_accuracy, 4)}
-            for name, one in (("audio", scores.audio), ("text", scores.text), ("both", scores.both))
-        },
+        scores=own.scores,
         created_by={name: importlib.metadata.version(name) for name in ("m3ser", "torch", "transformers", "onnx")},
     )
-    card = model_card(manifest, scores, before, comment=trained.comment, infos=infos, command=command)
+    card = model_card(manifest, answers, comment=trained.comment, infos=infos, command=command)
     files: dict[str, Path | bytes] = {
-        **{name: graph.SerializeToString() for name, graph in graphs.items()},
+        **{name: graph.SerializeToString() for name, graph in {**encoders, **fusions}.items()},
         _TOKENIZER: tokenizer_file,
         _CARD: card.encode(),
     }
-    return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), scores, before)
+    return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), tuple(answers))
+
+
+def _judged(
+    trained: Trained, encoders: Mapping[str, onnx.ModelProto], fusion: onnx.ModelProto, *, cache: Path
+) -> Answer:
+    """Temperatures from the validation part, and scores on the test part, of what was exported."""
+    scheme = trained.recipe.data.emotion_scheme
+    parts = {part: conditions(*trained.part(part), scheme) for part in ("validation", "test")}
+    exported = _exported_logits(trained, encoders, fusion, cache)
+    temperature = _readable(fit_bundle_temperatures(parts["validation"], exported))
+    if trained.encoders.all_frozen:
+        as_trained = _logits(_run(fusion), trained.material, len(scheme.classes))
+    else:
+        as_trained = logits_of(Learner(trained.fusion, trained.encoders), trained.material)
+    after, before = (
+        score(parts["test"], logits, temperature=temperature, labels=scheme.classes)
+        for logits in (exported, as_trained)
+    )
+    return Answer(scheme, temperature, after, before)
+
+
+def _told(scores: Scores) -> dict[str, dict[str, float]]:
+    """Scores as a bundle tells them."""
+    return {
+        name: {"ua": round(one.unweighted_accuracy, 4), "wa": round(one.weighted_accuracy, 4)}
+        for name, one in (("audio", scores.audio), ("text", scores.text), ("both", scores.both))
+    }
 
 
 def _complete(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Path]:
@@ -144,16 +192,18 @@ def _complete(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Pat
     return found.audio, found.text, found.tokens, found.tokenizer_file
 
 
-def _graphs(trained: Trained, *, int8: bool) -> dict[str, onnx.ModelProto]:
+def _encoder_graphs(trained: Trained, *, int8: bool) -> dict[str, onnx.ModelProto]:
     audio_encoder, text_encoder, *_ = _complete(trained)
     audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
     text = export_text_encoder(text_encoder)
     if int8:
         audio, text = store_as_int8(audio), store_as_int8(text)
-    return {_AUDIO: audio, _TEXT: text, _FUSION: export_fusion(trained.fusion)}
+    return {_AUDIO: audio, _TEXT: text}
 
 
-def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], cache: Path) -> Logits:
+def _exported_logits(
+    trained: Trained, graphs: Mapping[str, onnx.ModelProto], fusion: onnx.ModelProto, cache: Path
+) -> Logits:
     """The whole exported model on the recordings and sentences of validation and test."""
     judged = [u for u in trained.utterances if u.split in ("validation", "test")]
     audio, text = _run(graphs[_AUDIO]), _run(graphs[_TEXT])
@@ -190,7 +240,7 @@ def _exported_logits(trained: Trained, graphs: Mapping[str, onnx.ModelProto], ca
         "text": np.zeros((0, text_encoder.dim), np.float32),
     }
     material = Material(voices, sentences, nothing)
-    return _logits(_run(graphs[_FUSION]), material, len(trained.fusion.config.labels))
+    return _logits(_run(fusion), material, len(trained.fusion.config.labels))
 
 
 def _logits(fusion: Any, material: Material, classes: int) -> Logits:

@@ -3,52 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from m3ser.bundle import Manifest
+from m3ser.bundle import Manifest, Temperature
 from m3ser.corpora import CorpusInfo
 from m3ser.evaluation import Evaluation
+from m3ser.schema import EmotionScheme
 from m3ser.training.scoring import Scores
 
-__all__ = ["model_card"]
+__all__ = ["Answer", "model_card"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model itself, or one of its heads, answers, and how well.
+
+    Attributes:
+        scheme: its classes.
+        temperature: fitted on the validation part.
+        scores: of the exported graphs on the speakers and sentences that nothing was chosen by.
+        before_export: of the model as trained, on the same; what is different, the stored precision has cost.
+    """
+
+    scheme: EmotionScheme
+    temperature: Temperature
+    scores: Scores
+    before_export: Scores
 
 
 def model_card(
-    manifest: Manifest, scores: Scores, before: Scores, *, comment: str, infos: Sequence[CorpusInfo], command: str
+    manifest: Manifest, answers: Sequence[Answer], *, comment: str, infos: Sequence[CorpusInfo], command: str
 ) -> str:
-    """The card as Markdown; every number in it comes from `scores` or `before`.
+    """The card as Markdown; every number in it comes from `answers`.
 
     Args:
         manifest: of the bundle, as far as it is filled in.
-        scores: of the exported graphs on the test part.
-        before: the same before export.
+        answers: the model's own, and its heads'.
         comment: what the paired corpus says of itself.
         infos: the corpora.
         command: what makes this bundle again.
     """
-    rows = [
-        ("voice alone", scores.audio, "speakers"),
-        *((f"voice alone, {name}", one, "speakers") for name, one in scores.corpora.items()),
-        ("words alone (GoEmotions test sentences)", scores.text, "sentences"),
-        ("both, all pairs", scores.both, "speakers"),
-        *((f"both, {_RELATIONS[name]}", one, "speakers") for name, one in scores.relations.items()),
-    ]
-    cost = max(
-        abs(after.unweighted_accuracy - earlier.unweighted_accuracy)
-        for after, earlier in ((scores.audio, before.audio), (scores.text, before.text), (scores.both, before.both))
-    )
+    own, *others = answers
     size = "stored as int8 and widened to float32 when loaded" if manifest.precision == "int8-weights" else "float32"
     data = "\n".join(f"- {info.title}, {info.licence}. {info.citation}" for info in infos)
-    table = "\n".join(_row(title, one, unit) for title, one, unit in rows)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_by.items())
+    heads = "".join(
+        f"\n## Scores of `{manifest.name}:{one.scheme.name}`\n\n"
+        f"The same encoders with a head for {', '.join(one.scheme.classes)}.\nIt was trained after the model, whose "
+        "own answers it leaves as they are, and judged on the same speakers.\nClasses that a group lacks are not "
+        "counted in "
+        f"its UA.\n\n{_scores(one)}\n"
+        for one in others
+    )
     return f"""# {manifest.full_name}
 
 Model for {manifest.description}.
 
-Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}` on frozen encoders; the encoders' weights
+Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}`; the encoders' weights
 are {size}.
 
 **Licence of the weights: {manifest.licence}**, because of the corpora below. Where that is a non-commercial licence,
 the weights are for non-commercial use; the m3ser code is not bound by it.
+
+## What it is for, and what not
+
+For finding out how something was said where a mistake does little harm and people know of it: research, searching
+recordings, teaching, prototypes. It tells what actors' voices and forum comments like these are called, not what
+somebody feels.
+
+Not for deciding about people: not for hiring, grading, policing, insuring or diagnosing, and not for watching anybody
+who has not agreed to it. Recordings of voices are personal data; ask those who speak. In the European Union the AI Act
+(Regulation (EU) 2024/1689) forbids inferring emotions at work and in education but for medical or safety reasons
+(Article 5), and obliges whoever uses such systems elsewhere to tell the people concerned (Article 50). Other laws may
+say more.
 
 ## Trained on
 
@@ -70,20 +97,53 @@ bootstrap over the unit named. "Both" is **paired (semi-synthetic)**: real voice
 said. Its numbers say how voice and words are weighed against each other, and nothing about any real corpus of
 conversation.
 
+{_scores(own)}
+{heads}
+## Known failures
+
+The voices are acted, and few; the words are English comments from a web forum. Other recordings, spontaneous speech
+above all, will be recognised less well than the tables say: docs/experiments.md of m3ser tells by how much for corpora
+that were left out, for noise, telephones and rooms.
+
+{_failures(own.scores)}
+"""
+
+
+def _scores(answer: Answer) -> str:
+    """Table and remarks of one answer."""
+    scores, before = answer.scores, answer.before_export
+    rows = [
+        ("voice alone", scores.audio, "speakers"),
+        *((f"voice alone, {name}", one, "speakers") for name, one in scores.corpora.items()),
+        *((f"voice alone, language {name}", one, "speakers") for name, one in scores.languages.items()),
+        *((f"voice alone, {name} speakers", one, "speakers") for name, one in scores.genders.items()),
+        ("words alone (GoEmotions test sentences)", scores.text, "sentences"),
+        ("both, all pairs", scores.both, "speakers"),
+        *((f"both, {_RELATIONS[name]}", one, "speakers") for name, one in scores.relations.items()),
+    ]
+    cost = max(
+        abs(after.unweighted_accuracy - earlier.unweighted_accuracy)
+        for after, earlier in ((scores.audio, before.audio), (scores.text, before.text), (scores.both, before.both))
+    )
+    table = "\n".join(_row(title, one, unit) for title, one, unit in rows)
+    return f"""\
 | condition | n | UA (unweighted accuracy = balanced accuracy) | WA (weighted accuracy = accuracy) | ECE |
 |---|---:|---:|---:|---:|
 {table}
 
 {_flips(scores)}
 Speakers differ a great deal and are few, so the intervals are wide. Storing and exporting the weights changes UA by at
-most {100 * cost:.2f} points in the three conditions.
+most {100 * cost:.2f} points in the three conditions."""
 
-## What it is not
 
-The voices are acted, most of them Polish, German and Italian; the words are English comments from a web forum. Other
-recordings, spontaneous speech above all, will be recognised less well than the table says. A probability is a
-statement about this model, not about a person: do not use it to decide about people.
-"""
+def _failures(scores: Scores) -> str:
+    if not scores.mistakes:
+        return "Every recording of the test part was recognised by the voice alone."
+    lines = "\n".join(
+        f"- `{one.name}`: recorded as {one.emotion}, heard as {one.heard}, with a probability of {one.probability:.2f}"
+        for one in scores.mistakes
+    )
+    return f"Of each class, the recording of the test part that was got wrong with the most conviction:\n\n{lines}"
 
 
 _RELATIONS = {

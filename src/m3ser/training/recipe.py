@@ -27,6 +27,7 @@ __all__ = [
     "BundleRecipe",
     "CorpusRecipe",
     "DataRecipe",
+    "HeadRecipe",
     "ModalityRecipe",
     "ModelRecipe",
     "PairedRecipe",
@@ -54,6 +55,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _require_scheme(name: str) -> None:
+    try:
+        get_scheme(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
 class _Data(_Part):
     """What every kind of data has.
 
@@ -69,10 +77,7 @@ class _Data(_Part):
 
     @model_validator(mode="after")
     def _check_scheme(self) -> _Data:
-        try:
-            get_scheme(self.scheme)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
+        _require_scheme(self.scheme)
         return self
 
     @property
@@ -280,6 +285,21 @@ class TrainingRecipe(_Part):
         return self
 
 
+class HeadRecipe(_Part):
+    """Another answer of the bundle, from the same encoders: a fusion part that is trained after the model itself.
+
+    Attributes:
+        scheme: its classes, by the name of an emotion scheme.
+    """
+
+    scheme: str
+
+    @model_validator(mode="after")
+    def _check_scheme(self) -> HeadRecipe:
+        _require_scheme(self.scheme)
+        return self
+
+
 class BundleRecipe(_Part):
     """What the exported bundle says of itself.
 
@@ -289,6 +309,7 @@ class BundleRecipe(_Part):
         licence: SPDX expression for the weights.
         language: BCP 47 code of the words that it reads.
         precision: how the encoders' weights are stored; see :func:`m3ser.training.exporting.store_as_int8`.
+        heads: further answers, each with the classes of another scheme than the recipe's.
     """
 
     version: Slug
@@ -296,6 +317,7 @@ class BundleRecipe(_Part):
     licence: str
     language: str = "en"
     precision: Literal["fp32", "int8-weights"] = "fp32"
+    heads: tuple[HeadRecipe, ...] = ()
 
 
 class Recipe(_Part):
@@ -330,6 +352,12 @@ class Recipe(_Part):
             raise ValueError("training.mixup mixes states of encoders that are frozen as a whole; one of them learns")
         if self.training.encoder_learning_rate is not None and not any(one.learns for one in encoders):
             raise ValueError("training.encoder_learning_rate is for encoders that learn; all are frozen")
+        if self.bundle is not None and self.bundle.heads:
+            if any(one.mixes for one in encoders):
+                raise ValueError("bundle.heads share the encoders' states; a mix of layers learns with one model alone")
+            schemes = [self.data.scheme, *(head.scheme for head in self.bundle.heads)]
+            if len(set(schemes)) < len(schemes):
+                raise ValueError(f"the schemes of the data and of bundle.heads are {schemes}; each can be there once")
         if self.bundle is not None and isinstance(self.text_encoder, WordVectorConfig):
             raise ValueError("a bundle's tokenizer adds special tokens to a text, which word vectors do not have")
         return self

@@ -14,7 +14,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.examples import CONDITIONS
 from m3ser.training.judging import Asked, Logits, ask, fit_temperatures
 
-__all__ = ["Conditions", "Scores", "conditions", "fit_bundle_temperatures", "score"]
+__all__ = ["Conditions", "Mistake", "Scores", "conditions", "fit_bundle_temperatures", "score"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,23 @@ def conditions(utterances: Sequence[Utterance], names: Sequence[str], scheme: Em
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A recording whose emotion the model got wrong.
+
+    Attributes:
+        name: of the recording.
+        emotion: what it was recorded as.
+        heard: what the model said.
+        probability: how sure it was of that.
+    """
+
+    name: str
+    emotion: str
+    heard: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Scores:
     """A model's scores on one part of a paired (semi-synthetic) corpus.
 
@@ -44,7 +61,10 @@ class Scores:
         audio, text, both: as in :class:`Conditions`. The intervals of `text` resample sentences,
             the others speakers.
         corpora: speech corpus -> the scores on those recordings of `audio` alone.
+        languages, genders: language (BCP 47), or gender of the speaker -> the same.
         relations: relation of words to voice -> the scores on those pairs of `both` alone.
+        mistakes: the wrong answers to the voice alone that the model was surest of, one of each class at most, the
+            surest first.
         conflict_flips: among the conflicting pairs whose voice alone is recognised rightly: its weighted accuracy is
             the share that stays right once the words are read, too. None where there are no such pairs.
     """
@@ -53,6 +73,9 @@ class Scores:
     text: Evaluation
     both: Evaluation
     corpora: Mapping[str, Evaluation]
+    languages: Mapping[str, Evaluation]
+    genders: Mapping[str, Evaluation]
+    mistakes: tuple[Mistake, ...]
     relations: Mapping[str, Evaluation]
     conflict_flips: Evaluation | None
 
@@ -93,17 +116,23 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
         return evaluate(truth[chosen], fused[chosen], labels=labels, speakers=speakers[chosen])
 
     at_risk = (relations == "conflict") & voice_was_right
-    # Corpora prefix their speakers' names: "emodb/11".
-    corpora = np.array([speaker.partition("/")[0] for speaker in part.audio.speakers])
     voices = np.array([one.label for one in part.audio.examples])
     audio_speakers = np.array(part.audio.speakers)
 
     def hearing(chosen: NDArray[np.bool_]) -> Evaluation:
         return evaluate(voices[chosen], heard[chosen], labels=labels, speakers=audio_speakers[chosen])
 
+    def hearing_each(groups: Sequence[str]) -> dict[str, Evaluation]:
+        each = np.array(groups)
+        return {str(group): hearing(each == group) for group in np.unique(each) if group}
+
     return Scores(
         audio=hearing(np.ones(len(voices), bool)),
-        corpora={str(corpus): hearing(corpora == corpus) for corpus in np.unique(corpora)},
+        # Corpora prefix their speakers' names: "emodb/11".
+        corpora=hearing_each([speaker.partition("/")[0] for speaker in part.audio.speakers]),
+        languages=hearing_each([one.language or "" for one in part.audio.utterances]),
+        genders=hearing_each([one.extra.get("gender", "") for one in part.audio.utterances]),
+        mistakes=_mistakes(part.audio, heard, labels),
         text=evaluate(
             [e.label for e in part.text.examples], read, labels=labels, speakers=np.array(part.text.speakers)
         ),
@@ -111,3 +140,14 @@ def score(part: Conditions, logits: Logits, *, temperature: Temperature, labels:
         relations={str(relation): among(relations == relation) for relation in np.unique(relations)},
         conflict_flips=among(at_risk) if at_risk.any() else None,
     )
+
+
+def _mistakes(asked: Asked, heard: NDArray[np.float64], labels: Sequence[str]) -> tuple[Mistake, ...]:
+    found: dict[str, Mistake] = {}
+    for row in heard.max(axis=1).argsort(kind="stable")[::-1]:
+        emotion, guess = labels[asked.examples[row].label], labels[int(heard[row].argmax())]
+        if emotion != guess and emotion not in found:
+            one = asked.utterances[row]
+            name = f"{one.extra.get('corpus', '')}/{one.extra.get('id', '')}".strip("/")
+            found[emotion] = Mistake(name, emotion, guess, float(heard[row].max()))
+    return tuple(found.values())
