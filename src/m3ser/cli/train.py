@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache, RecipeName, Settings
 from m3ser.cli.terminal import complain, json_line
-from m3ser.errors import needing
+from m3ser.errors import UsageError, needing
+
+if TYPE_CHECKING:
+    from m3ser.training.recipe import Recipe
 
 __all__ = ["train"]
 
@@ -28,6 +32,14 @@ def train(
     ] = 1,
     cache: Cache = DEFAULT_CACHE,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in FOLDER, if any.")] = False,
+    standing: Annotated[
+        Path | None,
+        typer.Option(
+            "--standing",
+            metavar="FILE",
+            help="A record of m3ser reproduce starter (RECORDS/NAME.json), whose tables the bundle's card shall have.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the test scores as one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says.
@@ -46,14 +58,23 @@ def train(
         from m3ser.training.run import train as run_training
 
     plan = load_recipe(recipe, settings or ())
-    command = _command(recipe, settings or ())
+    command = _command(recipe, settings or (), standing)
+    tables = _standing_tables(standing, plan) if standing is not None else ""
     with quiet_libraries():
         trained = run_training(plan, prepare(plan.data), out, fold=fold, cache=cache, resume=resume)
         if not is_first_process():
             return  # one of several processes that train together: the first one speaks for all
         if plan.bundle is not None:
             heads = train_heads(trained, cache=cache)
-            judged = bundle_trained(trained, out / "bundle", heads=heads, cache=cache, command=command, overwrite=True)
+            judged = bundle_trained(
+                trained,
+                out / "bundle",
+                heads=heads,
+                cache=cache,
+                command=command,
+                standing=tables,
+                overwrite=True,
+            )
     if plan.bundle is None:
         _report(trained, as_json=as_json)
     elif as_json:
@@ -63,11 +84,32 @@ def train(
         _report_bundle(judged)
 
 
-def _command(recipe: str, settings: Sequence[str]) -> str:
+def _standing_tables(file: Path, recipe: Recipe) -> str:
+    """The card's part on what the same recipe came to where speakers and corpora were left out.
+
+    Raises:
+        UsageError: it is no such record, or of another recipe, or the recipe makes no bundle.
+    """
+    from m3ser.evaluation.report.experiments import standing_tables
+
+    if recipe.bundle is None:
+        raise UsageError(f"Recipe '{recipe.name}' makes no bundle, so there is no card for --standing.")
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UsageError(f"Record '{file}' cannot be read: {reason}.") from None
+    if not isinstance(record, dict) or "groups" not in record or record.get("recipe") != recipe.name:
+        raise UsageError(f"'{file}' is not a record of the recipe '{recipe.name}' by m3ser reproduce starter.")
+    return standing_tables(record)
+
+
+def _command(recipe: str, settings: Sequence[str], standing: Path | None) -> str:
     """What makes the model again, for its card; it names no path of the machine that it was made on."""
     given = " ".join(f"--set {shlex.quote(setting)}" for setting in settings if not setting.startswith("data.root"))
     shown = Path(recipe).name if Path(recipe).is_absolute() else recipe
-    return f"m3ser train {shown} --out FOLDER --set data.root=DATA {given}".rstrip()
+    record = "" if standing is None else f"--standing {standing.name}"
+    return " ".join(part for part in (f"m3ser train {shown} --out FOLDER --set data.root=DATA", given, record) if part)
 
 
 def _report(trained: Any, *, as_json: bool) -> None:

@@ -80,6 +80,7 @@ def bundle_trained(
     heads: Sequence[Trained] = (),
     cache: str | Path,
     command: str,
+    standing: str = "",
     overwrite: bool = False,
 ) -> Judged:
     """Export `trained`, fit its temperatures on the validation part, judge it on the test part, and write the bundle.
@@ -90,6 +91,7 @@ def bundle_trained(
         heads: further answers, of the same encoders; see :func:`m3ser.training.heads.train_heads`.
         cache: folder for the states of the exported encoders.
         command: the command that makes the model again, for its card.
+        standing: further tables for the card; see :func:`m3ser.training.card.model_card`.
         overwrite: replace a bundle that is there.
 
     Raises:
@@ -144,7 +146,7 @@ def bundle_trained(
         scores=own.scores,
         created_by={name: importlib.metadata.version(name) for name in ("m3ser", "torch", "transformers", "onnx")},
     )
-    card = model_card(manifest, answers, comment=trained.comment, infos=infos, command=command)
+    card = model_card(manifest, answers, comment=trained.comment, infos=infos, command=command, standing=standing)
     files: dict[str, Path | bytes] = {
         **{name: graph.SerializeToString() for name, graph in {**encoders, **fusions}.items()},
         _TOKENIZER: tokenizer_file,

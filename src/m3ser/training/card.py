@@ -32,9 +32,15 @@ class Answer:
 
 
 def model_card(
-    manifest: Manifest, answers: Sequence[Answer], *, comment: str, infos: Sequence[CorpusInfo], command: str
+    manifest: Manifest,
+    answers: Sequence[Answer],
+    *,
+    comment: str,
+    infos: Sequence[CorpusInfo],
+    command: str,
+    standing: str = "",
 ) -> str:
-    """The card as Markdown; every number in it comes from `answers`.
+    """The card as Markdown; every number in it comes from `answers` or `standing`.
 
     Args:
         manifest: of the bundle, as far as it is filled in.
@@ -42,6 +48,7 @@ def model_card(
         comment: what the paired corpus says of itself.
         infos: the corpora.
         command: what makes this bundle again.
+        standing: a part of the card from :func:`m3ser.evaluation.report.experiments.standing_tables`; empty: none.
     """
     own, *others = answers
     size = "stored as int8 and widened to float32 when loaded" if manifest.precision == "int8-weights" else "float32"
@@ -99,6 +106,7 @@ conversation.
 
 {_scores(own)}
 {heads}
+{_STANDING.format(tables=standing) if standing else ""}\
 ## Known failures
 
 The voices are acted, and few; the words are English comments from a web forum. Other recordings, spontaneous speech
@@ -106,6 +114,14 @@ above all, will be recognised less well than the tables say: docs/experiments.md
 that were left out, for noise, telephones and rooms.
 
 {_failures(own.scores)}
+"""
+
+
+_STANDING = """\
+{tables}
+These are of the same recipe, trained with the speakers or the corpus in question left out: not of the weights in this
+bundle, which know them.
+
 """
 
 

@@ -14,10 +14,12 @@ from m3ser.evaluation.report.markdown import chapters_markdown
 from m3ser.evaluation.report.tables import Table
 from m3ser.page import Cell
 
-__all__ = ["experiments_page", "standing_page"]
+__all__ = ["experiments_page", "standing_page", "standing_tables"]
 
 Record = Mapping[str, Any]
 _UNKNOWN = "\N{EN DASH}"
+_CHOICE = "choice"
+_STANDING = "Unseen speakers, unseen corpora, other recordings"
 
 _PREFACE = (
     "Every experiment is a recipe in recipes/starter, trained and asked the same questions by the same command; those "
@@ -67,6 +69,16 @@ def standing_page(record: Record) -> str:
         lines = tuple(record["failed"].items())
         chapters.append(Chapter("Failed", (Table("Groups", ("group", "why"), lines, frozenset({1})),)))
     return chapters_markdown(f"Standing evaluation of {record['recipe']}", chapters)
+
+
+def standing_tables(record: Record) -> str:
+    """What one experiment came to on speakers and corpora that it had never met, as Markdown for a model card."""
+    chapters = [
+        Chapter(title, (_side_by_side([record], group, columns),))
+        for title, group, columns in _TABLES
+        if group in record["groups"] and group != _CHOICE
+    ]
+    return chapters_markdown(_STANDING, chapters, level=2)
 
 
 Column = tuple[str, Callable[[Record], Cell]]
@@ -141,7 +153,7 @@ _PAIRED: tuple[Column, ...] = (
 _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
     (
         "Choice: validation part",
-        "choice",
+        _CHOICE,
         (
             ("voice alone", _at("voice", "all", show=_ua)),
             *_PAIRED[1:],

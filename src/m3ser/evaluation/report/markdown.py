@@ -36,9 +36,9 @@ def report_markdown(results: Results, *, title: str, page: str = "") -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def chapters_markdown(title: str, chapters: Sequence[Chapter]) -> str:
-    """Any chapters as a text of their own, under a heading."""
-    return "\n\n".join([f"# {_plain(title)}", *_chapters(chapters, level=2)]) + "\n"
+def chapters_markdown(title: str, chapters: Sequence[Chapter], *, level: int = 1) -> str:
+    """Any chapters under a heading: a text of their own (level 1), or a part of one."""
+    return "\n\n".join([f"{'#' * level} {_plain(title)}", *_chapters(chapters, level=level + 1)]) + "\n"
 
 
 def _chapters(chapters: Sequence[Chapter], *, level: int) -> Iterator[str]:
