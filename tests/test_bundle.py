@@ -169,6 +169,33 @@ class TestHeads:
             make_head(labels=labels)
 
 
+class TestSharing:
+    """A bundle beside another one, which has the files that it lacks."""
+
+    @pytest.fixture
+    def lean(self, tmp_path: Path, bundle_folder: Path) -> Path:
+        files = FILES | {"fusion.onnx": b"a fusion graph of its own"}
+        folder = write_bundle(tmp_path / "lean", make_manifest(name="lean"), files).folder
+        (folder / "text_encoder.onnx").unlink()
+        return folder
+
+    def test_what_it_lacks_is_the_other_ones(self, lean: Path, bundle_folder: Path) -> None:
+        assert_refused(lean, "lacks its file 'text_encoder.onnx'")
+        bundle = Bundle.open(lean, base=bundle_folder)
+        assert bundle.path("text_encoder.onnx") == bundle_folder / "text_encoder.onnx"
+        assert bundle.path("fusion.onnx") == lean / "fusion.onnx"
+
+    def test_another_file_of_that_name_is_refused(self, lean: Path, bundle_folder: Path) -> None:
+        (bundle_folder / "text_encoder.onnx").write_bytes(b"edit graph")
+        with pytest.raises(BundleError, match=r"'text_encoder\.onnx' of bundle '.*tiny' is damaged"):
+            Bundle.open(lean, base=bundle_folder)
+
+    def test_nobody_has_it(self, lean: Path, bundle_folder: Path) -> None:
+        (bundle_folder / "text_encoder.onnx").unlink()
+        with pytest.raises(BundleError, match=r"lacks its file 'text_encoder\.onnx'"):
+            Bundle.open(lean, base=bundle_folder)
+
+
 class TestWriting:
     def test_existing_bundle_stays_unless_overwriting_is_asked_for(self, bundle_folder: Path) -> None:
         with pytest.raises(BundleError, match="already exists"):

@@ -78,14 +78,18 @@ class Bundle:
 
     Attributes:
         folder: where it is.
-        manifest: what its bundle.json says.
+        manifest: what its bundle.json says; of a head, what it says of that.
+        head: the scheme of the head that is asked; None: the model itself is.
+        base: the folder that has the files which `folder` has not; None: `folder` has them all.
     """
 
     folder: Path
     manifest: Manifest
+    head: str | None = None
+    base: Path | None = None
 
     @classmethod
-    def open(cls, folder: str | Path, *, within: Path | None = None) -> Bundle:
+    def open(cls, folder: str | Path, *, within: Path | None = None, base: Path | None = None) -> Bundle:
         """Check a bundle and open it: its format, then presence, size and SHA-256 of every file it lists.
 
         Files in the folder that bundle.json does not list are never read.
@@ -94,6 +98,8 @@ class Bundle:
             folder: the bundle's folder.
             within: links may lead to files under this folder and to nowhere else; the default is `folder` itself. The
                 Hugging Face cache links into a folder of its own beside the one that it hands out.
+            base: where files are looked for that the folder lacks; they have to be what bundle.json says all the same.
+                Bundles that come together can share large files so.
 
         Raises:
             BundleError: the folder is not a bundle, is of another format, or is damaged.
@@ -102,9 +108,11 @@ class Bundle:
         manifest = read_manifest(folder)
         _require_parts(folder, manifest)
         boundary = (folder if within is None else within).resolve()
+        bundle = cls(folder, manifest, base=base)
         for name, record in manifest.files.items():
-            _check_file(folder, name, record, boundary)
-        return cls(folder, manifest)
+            found = bundle.path(name).parent
+            _check_file(found, name, record, boundary if found == folder else found.resolve())
+        return bundle
 
     def with_head(self, scheme: str) -> Bundle:
         """The same files, asked for the classes of another emotion scheme; see :meth:`Manifest.with_head`.
@@ -112,11 +120,17 @@ class Bundle:
         Raises:
             UsageError: it has no classes of that scheme.
         """
-        return replace(self, manifest=self.manifest.with_head(scheme))
+        head = None if scheme == self.manifest.scheme else scheme
+        return replace(self, manifest=self.manifest.with_head(scheme), head=head)
 
     def path(self, name: str) -> Path:
         """Where the bundle's file `name` is."""
-        return self.folder / name
+        own = self.folder / name
+        return own if self.base is None or own.exists() or own.is_symlink() else self.base / name
+
+    def digest(self) -> str:
+        """SHA-256 of bundle.json, which holds that of every other file."""
+        return _sha256(self.folder / MANIFEST_NAME)
 
 
 def read_manifest(folder: str | Path) -> Manifest:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from m3ser.bundle import Bundle, FusionPart, HeadPart, write_bundle
 from m3ser.errors import BundleError, UsageError
 from m3ser.inference import catalogue, list_bundles, load
-from m3ser.inference.catalogue import find_bundle
+from m3ser.inference.catalogue import find_bundle, name_of
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def hub(tmp_path: Path, tiny_folder: Path) -> Iterator[tuple[str, type[Hub]]]:
 FIND = """
 import sys
 from m3ser.errors import BundleError
-from m3ser.inference.catalogue import find_bundle
+from m3ser.inference.catalogue import find_bundle, name_of
 for name in sys.argv[1:]:
     try:
         bundle = find_bundle(name)
@@ -228,6 +229,25 @@ def test_other_classes_are_asked_for_after_a_colon(bundled: Path, tiny_folder: P
     assert list(other.scores.values()) == list(usual.scores.values())
     assert find_bundle("two:iemocap4").manifest.labels == tiny.manifest.labels
     assert find_bundle(bundled / "two:basic7").manifest.labels == head.labels
+
+
+def test_bundles_that_come_along_share_the_starters_files(bundled: Path, tiny_folder: Path) -> None:
+    shutil.copytree(tiny_folder, bundled / "starter")
+    (bundled / "small" / "text_encoder.onnx").unlink()
+    for name in ("small", bundled / "small"):
+        found = find_bundle(name)
+        assert found.path("text_encoder.onnx") == bundled / "starter" / "text_encoder.onnx"
+        assert found.path("fusion.onnx") == bundled / "small" / "fusion.onnx"
+    shutil.copytree(bundled / "small", "elsewhere")
+    with pytest.raises(BundleError, match="lacks its file"):
+        find_bundle("elsewhere")
+
+
+def test_a_bundle_is_found_again_by_its_name(bundled: Path, tiny_folder: Path) -> None:
+    assert name_of(find_bundle("small")) == "small"
+    assert name_of(find_bundle(tiny_folder)) == str(tiny_folder)
+    tiny = find_bundle(tiny_folder)
+    assert name_of(replace(tiny, head="basic7")) == f"{tiny_folder}:basic7"
 
 
 def test_classes_that_a_bundle_lacks_are_refused(bundled: Path) -> None:

@@ -11,10 +11,12 @@ from m3ser.bundle import MANIFEST_NAME, Bundle, Manifest, read_manifest
 from m3ser.errors import BundleError, UsageError
 from m3ser.schema import SCHEMES
 
-__all__ = ["BUNDLED", "ListedBundle", "find_bundle", "list_bundles"]
+__all__ = ["BUNDLED", "ListedBundle", "find_bundle", "list_bundles", "name_of"]
 
 BUNDLED = Path(__file__).resolve().parents[1] / "bundled"
 """The folder of bundles that come with the package; each is called by its folder's name."""
+
+_BASE = "starter"  # whose files the others need not repeat
 
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>\w[\w.-]*))?", re.ASCII)
 
@@ -69,9 +71,9 @@ def find_bundle(name_or_folder: str | os.PathLike[str]) -> Bundle:
 
 def _find(name: str, *, by_name: bool) -> Bundle:
     if by_name and _is_plain(name) and (BUNDLED / name / MANIFEST_NAME).is_file():
-        return Bundle.open(BUNDLED / name)
+        return _packaged(BUNDLED / name)
     if name and Path(name).exists():
-        return Bundle.open(name)
+        return _packaged(Path(name)) if Path(name).resolve().parent == BUNDLED.resolve() else Bundle.open(name)
     hub_id = _HUB_ID.fullmatch(name)
     if by_name and hub_id:
         return _from_hub(hub_id["repository"], hub_id["revision"])
@@ -82,6 +84,17 @@ def _find(name: str, *, by_name: bool) -> Bundle:
         f"No bundle is called '{name}'; m3ser comes with: {known}; another one is named by its folder (./{name}) or "
         "its Hugging Face Hub id (owner/name)."
     )
+
+
+def name_of(bundle: Bundle) -> str:
+    """What :func:`find_bundle` opens `bundle` by, also where the package is in another place."""
+    folder = bundle.folder.absolute()
+    name = folder.name if folder.parent == BUNDLED else str(folder)
+    return name if bundle.head is None else f"{name}:{bundle.head}"
+
+
+def _packaged(folder: Path) -> Bundle:
+    return Bundle.open(folder, base=None if folder.name == _BASE else BUNDLED / _BASE)
 
 
 def _is_plain(name: str) -> bool:

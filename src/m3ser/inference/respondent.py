@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import M3serError
 from m3ser.inference.languages import Reading
 from m3ser.inference.recogniser import Recogniser
@@ -81,8 +80,11 @@ class BundleRespondent:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the bundle's manifest, which holds that of every other file."""
-        return hashlib.sha256((self._recogniser.bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest()
+        """SHA-256 of the bundle's manifest, which holds that of every other file; of a head, with its scheme."""
+        bundle = self._recogniser.bundle
+        if bundle.head is None:
+            return bundle.digest()
+        return hashlib.sha256(f"{bundle.digest()}:{bundle.head}".encode()).hexdigest()
 
     @property
     def data(self) -> tuple[str, ...]:

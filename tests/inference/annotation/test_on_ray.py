@@ -242,7 +242,7 @@ def brief(tiny_folder: Path) -> Any:
     bundle = find_bundle(tiny_folder)
     return on_ray._Brief(
         model=str(bundle.folder),
-        digest=on_ray._digest(bundle),
+        digest=bundle.digest(),
         providers=("CPUExecutionProvider",),
         transcriber=None,
         max_seconds=60.0,

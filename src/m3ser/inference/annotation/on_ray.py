@@ -10,7 +10,6 @@ several minutes each, after which its actors begin anew.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -24,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from m3ser import __version__
-from m3ser.bundle import MANIFEST_NAME, Bundle
 from m3ser.errors import BundleError, M3serError
 from m3ser.inference.annotation.crew import Crew, processes_for
 from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task
-from m3ser.inference.catalogue import BUNDLED, find_bundle
+from m3ser.inference.catalogue import find_bundle, name_of
 from m3ser.inference.cluster import ray_cluster
 from m3ser.inference.requests import Request
 from m3ser.text.asr import Transcriber
@@ -141,7 +139,7 @@ class _Brief:
         if __version__ != self.version:
             raise BundleError(f"m3ser is {__version__} here; expected {self.version}, as where annotate was called.")
         bundle = find_bundle(self.model)
-        if _digest(bundle) != self.digest:
+        if bundle.digest() != self.digest:
             raise BundleError(f"Bundle '{self.model}' is not the one here that it is where annotate was called.")
         return Setup(bundle, self.providers, self.transcriber, self.max_seconds)
 
@@ -149,21 +147,15 @@ class _Brief:
 def _brief(setup: Setup) -> _Brief:
     import ray
 
-    folder = setup.bundle.folder
     return _Brief(
-        # The package may be in another place on other machines.
-        folder.name if folder.parent == BUNDLED else str(folder.absolute()),
-        _digest(setup.bundle),
+        name_of(setup.bundle),
+        setup.bundle.digest(),
         setup.providers,
         setup.transcriber,
         setup.max_seconds,
         str(Path.cwd()),
         ray.get_runtime_context().get_node_id(),
     )
-
-
-def _digest(bundle: Bundle) -> str:
-    return hashlib.sha256((bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest()
 
 
 # In an actor

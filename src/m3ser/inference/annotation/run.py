@@ -5,7 +5,6 @@ What is known is kept beside the table, in ``results.parquet.journal/``; see :mo
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from m3ser import __version__
-from m3ser.bundle import MANIFEST_NAME
 from m3ser.errors import UsageError
 from m3ser.inference.annotation.crew import (
     answer_here,
@@ -170,7 +168,7 @@ def annotate(
     settings: dict[str, Any] = {
         "m3ser": __version__,
         "model": bundle.manifest.full_name,
-        "bundle": hashlib.sha256((bundle.folder / MANIFEST_NAME).read_bytes()).hexdigest(),
+        "bundle": bundle.digest(),
         "text": text,
         "transcriber": heard_by,
         "providers": list(providers),

@@ -373,7 +373,7 @@ class Timeline:
             "format": 1,
             "recording": file_digest(self._audio),
             "model": self._recogniser.name,
-            "bundle": file_digest(self._recogniser.bundle.folder / "bundle.json"),
+            "bundle": self._recogniser.bundle.digest(),
             "transcriber": transcriber,
             "words": None if settings.words is None else [[w.start, w.end, w.text, w.channel] for w in settings.words],
             "part": [settings.start, settings.end],
