@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ from m3ser.encoders.hub import find_file
 from m3ser.errors import RecipeError
 from m3ser.models.blueprint import describe
 from m3ser.text import Tokens, load_tokenizer, make_tokens
+from m3ser.training.earlier import origin, take_weights
 from m3ser.training.examples import Example, Sequences
 from m3ser.training.recipe import Recipe
-from m3ser.training.recipe_file import resolve_source
 from m3ser.training.states import batch_encoder, encode_audio, encode_texts, features_of, token_ids
 
 __all__ = ["Encoded", "Encoders", "Material", "load_encoders", "prepare_material", "states_now"]
@@ -108,7 +108,7 @@ def load_encoders(recipe: Recipe) -> Encoders:
             assert text.tokenizer is not None
             tokens = make_tokens(text.tokenizer, longest, name=recipe.text_encoder.source, special_tokens=False)
         else:
-            tokenizer = _tokenizer_file(resolve_source(recipe.text_encoder.source), recipe.text_encoder.revision)
+            tokenizer = _tokenizer_file(origin(recipe.text_encoder.source, "text"), recipe.text_encoder.revision)
             tokens = load_tokenizer(tokenizer, max_tokens=longest)
         _check_pair(text, tokens, recipe.text_encoder.source)
     return Encoders(audio, text, tokens, tokenizer)
@@ -206,14 +206,17 @@ def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     return held
 
 
-def _built(config: Any, recipe: Recipe, modality: str) -> Any:
+def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"]) -> Any:
     if config is None:
         raise RecipeError(f"'{recipe.model.system}' looks at {modality}; the recipe has no {modality}_encoder.")
     options = config.to_dict()
-    if isinstance(options.get("source"), str):
-        options["source"] = resolve_source(options["source"])
+    source = options.get("source")
+    if isinstance(source, str):
+        options["source"] = origin(source, modality)
     encoder = build_encoder(options)
     assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
+    if isinstance(source, str):
+        take_weights(encoder, source, modality)
     return encoder
 
 

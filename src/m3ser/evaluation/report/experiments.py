@@ -203,7 +203,7 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         "(g) Size, time, memory",
         "costs",
         (
-            ("bundle, MB", _at("megabytes", show=lambda value: f"{value:.1f}")),
+            ("bundle without heads, MB", _at("megabytes", show=lambda value: f"{value:.1f}")),
             ("times real time, words given", _at("times_real_time", show=lambda value: f"{value:.0f}")),
             ("times real time, transcribing", _at("transcribing", show=lambda value: f"{value:.0f}")),
             ("peak memory, MB", _at("peak_megabytes", show=lambda value: f"{value:.0f}")),
@@ -236,10 +236,8 @@ def _changes(records: Sequence[Record]) -> Table:
     for record in records:
         changed = ", ".join(f"{key} = {value}" for key, value in record["changes"].items())
         minutes = sum(found["seconds"] for found in record["groups"].values()) / 60
-        rows.append(
-            (record["recipe"], changed or "nothing: the starter as it stands", record["expected"], f"{minutes:.0f}")
-        )
-    columns = ("experiment", "what differs from the starter", "what it showed", "minutes of the last call")
+        rows.append((record["recipe"], changed or "nothing: the first starter", record["expected"], f"{minutes:.0f}"))
+    columns = ("experiment", "what differs from the first starter", "what it showed", "minutes of the last call")
     return Table("The experiments, in their order", columns, tuple(rows), frozenset({1, 2}))
 
 

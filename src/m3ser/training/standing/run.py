@@ -264,13 +264,13 @@ def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dic
 
 
 def _changes(recipe: Recipe) -> dict[str, str]:
-    """Key -> value, where the recipe differs from the starter's."""
-    own, usual = (dict(_flat(one.model_dump(mode="json"))) for one in (recipe, load_recipe("starter")))
-    keys = [key for key in {**usual, **own} if key not in _UNTOLD and own.get(key) != usual.get(key)]
+    """Key -> value, where the recipe differs from the first starter's in what its model learns."""
+    own, usual = (dict(_flat(one.model_dump(mode="json"))) for one in (recipe, load_recipe("starter/first")))
+    keys = [key for key in {**usual, **own} if not key.startswith(_UNTOLD) and own.get(key) != usual.get(key)]
     return {key: str(own.get(key)) for key in keys}
 
 
-_UNTOLD = ("name", "expected", "data.root")
+_UNTOLD = ("name", "expected", "data.root", "bundle.")
 
 
 def _flat(part: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
