@@ -1,10 +1,11 @@
 """What it costs the starter to hear the words itself: UA with given words, with transcribed ones, and without any.
 
-    python benchmarks/transcribed_words.py FOLDER [CORPUS ...]
+    python benchmarks/transcribed_words.py FOLDER [CORPUS ...] [--as LANGUAGE]
 
-FOLDER holds the corpora as recipes/starter.yaml names them (speech/ravdess, ...). Only speakers are judged that the
-starter was not trained on. By default ravdess, the one corpus of them that is in English, the language of the starter's
-text side; its two sentences are spoken in every emotion, so that words can only mislead.
+FOLDER holds the corpora as recipes/starter/first.yaml names them (speech/ravdess, ...). Only speakers are judged that
+the starter was not trained on. By default ravdess, the one corpus of them that is in English, the language of the
+starter's text side; its two sentences are spoken in every emotion, so that words can only mislead.
+With ``--as en`` the sentences are read as if they were English, whatever they are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("corpora", nargs="*", default=["ravdess"])
+    parser.add_argument("--as", dest="language", help="the language that the sentences are said to be in")
     asked = parser.parse_args()
     data = load_recipe("starter").data
     assert isinstance(data, PairedRecipe)
@@ -37,7 +39,7 @@ def main() -> None:
         if scheme.class_of(utterance.emotion) is not None
     ]
     unseen = [
-        replace(utterance, split=None)
+        replace(utterance, split=None, language=asked.language or utterance.language)
         for utterance in split_by_speaker(voices, shares=data.speaker_shares, seed=data.seed)
         if utterance.split == "test" and utterance.extra["corpus"] in asked.corpora
     ]

@@ -260,7 +260,7 @@ class Manifest(_Part):
 
     @property
     def full_name(self) -> str:
-        """Name and version as predictions carry them: "starter@1"."""
+        """Name and version as predictions carry them: "starter@2"."""
         return f"{self.name}@{self.version}"
 
     @property

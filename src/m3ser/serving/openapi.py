@@ -13,10 +13,10 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "file": "1001_DFA_ANG_XX.wav",
     "duration": 2.273,
     "label": "angry",
-    "scores": {"angry": 0.855901, "happy": 0.120649, "sad": 0.003653, "neutral": 0.019797},
+    "scores": {"angry": 0.711201, "happy": 0.270978, "sad": 0.004139, "neutral": 0.013682},
     "text": "Don't forget a jacket.",
     "text_source": "given",
-    "model": "starter@1",
+    "model": "starter@2",
     "segments": [],
 }
 """The answer to that clip with that text."""
