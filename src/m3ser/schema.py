@@ -168,20 +168,21 @@ _POSITIVE = frozenset({"happy", "neutral", "surprised", "calm", "excited"})
 class Scored:
     """Base of what has class probabilities: two dimensions of emotion follow from them.
 
-    Classes are divided as Schuller et al. (2010) divide them to compare corpora with each other (IEEE Transactions on
-    Affective Computing 1(2), 119-131): neutral counts as positive and of low arousal.
+    The basic classes are divided after Schuller et al. (2010), who do so to compare corpora with each other (IEEE
+    Transactions on Affective Computing 1(2), 119-131): neutral counts as positive and of low arousal. Calm, excited and
+    frustrated are put where they seem to belong by m3ser.
     """
 
     scores: Mapping[str, float]
 
     @property
     def valence(self) -> float:
-        """The probability of a class of positive valence: happy, excited, surprised, calm, neutral."""
+        """The probability, in [0, 1], of positive valence: of happy, excited, surprised, calm, neutral."""
         return sum(score for label, score in self.scores.items() if label in _POSITIVE)
 
     @property
     def arousal(self) -> float:
-        """The probability of a class of high arousal: angry, frustrated, fearful, happy, excited, surprised."""
+        """The probability, in [0, 1], of high arousal: of angry, frustrated, fearful, happy, excited, surprised."""
         return sum(score for label, score in self.scores.items() if label in _AROUSED)
 
     @property

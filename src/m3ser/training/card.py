@@ -58,8 +58,7 @@ def model_card(
         f"\n## Scores of `{manifest.name}:{one.scheme.name}`\n\n"
         f"The same encoders with a head for {', '.join(one.scheme.classes)}.\nIt was trained after the model, whose "
         "own answers it leaves as they are, and judged on the same speakers.\nClasses that a group lacks are not "
-        "counted in "
-        f"its UA.\n\n{_scores(one)}\n"
+        f"counted in its UA.\n\n{_scores(one)}\n"
         for one in others
     )
     return f"""# {manifest.full_name}
