@@ -31,7 +31,7 @@ from m3ser.schema import Utterance
 from m3ser.training.recipe import CorpusRecipe, PairedRecipe
 from m3ser.training.states import file_digest
 
-__all__ = ["Prepared", "prepare", "read_corpora"]
+__all__ = ["Prepared", "prepare", "read_corpora", "without_copies"]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _prepare_corpus(data: CorpusRecipe) -> Prepared:
 
 def _prepare_pairs(data: PairedRecipe) -> Prepared:
     scheme = data.emotion_scheme
-    voices = _without_copies(u for u in read_corpora(data.root, data.voices) if scheme.class_of(u.emotion) is not None)
+    voices = without_copies(u for u in read_corpora(data.root, data.voices) if scheme.class_of(u.emotion) is not None)
     sentences = read_corpora(data.root, data.sentences)
     if data.shares.get("plain"):
         sentences += plain_sentences()
@@ -192,7 +192,7 @@ def _check_classes(prepared: Prepared, classes: tuple[str, ...]) -> None:
             raise DataError(f"Fold {number} ({fold.name}) has nothing of class {', '.join(lacking)} to train on.")
 
 
-def _without_copies(voices: Iterable[Utterance]) -> list[Utterance]:
+def without_copies(voices: Iterable[Utterance]) -> list[Utterance]:
     """`voices` without a recording that an earlier one repeats byte for byte (RAVDESS has such a pair)."""
     seen: set[str] = set()
     kept = []

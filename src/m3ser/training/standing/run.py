@@ -22,10 +22,10 @@ from typing import Any
 
 from m3ser.corpora import disjoint_sentences, get_reader
 from m3ser.errors import M3serError, RecipeError, UsageError
-from m3ser.evaluation import PredictionTable, write_predictions
+from m3ser.evaluation import PredictionTable, concatenate, write_predictions
 from m3ser.files import write_whole
 from m3ser.schema import Utterance
-from m3ser.training.corpus import read_corpora
+from m3ser.training.corpus import read_corpora, without_copies
 from m3ser.training.provenance import facts
 from m3ser.training.recipe import PairedRecipe, Recipe
 from m3ser.training.recipe_file import load_recipe
@@ -60,6 +60,16 @@ class _Evaluation:
         """The labelled sentences, none in two parts."""
         read = read_corpora(self.data.root, self.data.sentences)
         return disjoint_sentences(u for u in read if self.scheme.class_of(u.emotion) is not None)[0]
+
+    @cached_property
+    def elsewhere(self) -> list[Utterance]:
+        """The recordings of those of the first starter's corpora that this recipe never trains with."""
+        usual = load_recipe("starter/first").data
+        assert isinstance(usual, PairedRecipe)
+        folders = {name: folder for name, folder in usual.voices.items() if name not in self.data.voices}
+        there = {name: folder for name, folder in folders.items() if (self.data.root / folder).is_dir()}
+        read = read_corpora(self.data.root, there)
+        return without_copies(u for u in read if self.scheme.class_of(u.emotion) is not None)
 
     @cached_property
     def chosen(self) -> HeldOut:
@@ -119,13 +129,22 @@ def _speakers(one: _Evaluation) -> dict[str, Any]:
 
 
 def _corpora(one: _Evaluation) -> dict[str, Any]:
-    """(b): voices alone of a corpus that the model never heard; and with the words that they really say."""
+    """(b): voices alone of a corpus that the model never heard; and with the words that they really say.
 
-    def questions(pairs: tuple[Utterance, ...]) -> list[Question]:
-        heard = asked.voices_of(pairs, "test")
+    Each of the recipe's corpora is left out in turn, where it has several; of others that are there, all that they hold
+    is asked of the model of its own split.
+    """
+
+    def questions(heard: Sequence[Utterance]) -> list[Question]:
         return [asked.voice(heard, one.scheme), asked.own_words(heard, one.scheme, language=one.language)]
 
-    answers = one.ask(one.corpus, questions, about="corpora")
+    parts = []
+    if len(one.data.voices) > 1 or not one.elsewhere:
+        parts.append(one.ask(one.corpus, lambda pairs: questions(asked.voices_of(pairs, "test")), about="corpora"))
+    if one.elsewhere:
+        parts.append(one.ask(one.chosen, lambda _: questions(one.elsewhere), about="other corpora"))
+    names = [name for name in ("voice", "own words") if any(name in part for part in parts)]
+    answers = {name: concatenate([part[name] for part in parts if name in part]) for name in names}
     found = scored.by_corpus(answers["voice"])
     own = [scores["ua"] for name, scores in found.items() if name != "all"]
     return {**found, "mean": sum(own) / len(own), **_own_words(answers)}
