@@ -89,6 +89,19 @@ def test_neutral_words_leave_the_voice_in_charge(
     assert kept >= len(files) / 2
 
 
+def test_the_open_one_reads_alike_and_is_openly_licensed(demo_clips: Path, starter: Recogniser) -> None:
+    (listed,) = [bundle for bundle in inference.list_bundles() if bundle.name == "starter-open"]
+    assert listed.manifest.licence == "Apache-2.0"
+    assert not any("NC" in told for told in listed.manifest.data)
+    # Its encoders are the starter's own files.
+    assert not (listed.folder / "text_encoder.onnx").exists()
+    recogniser = inference.load("starter-open", transcriber=None)
+    assert recogniser.predict(text="I hate you, this makes me furious!").label == "angry"
+    heard = recogniser.predict(demo_clips / "1001_DFA_ANG_XX.wav", text=None)
+    assert heard.model == "starter-open@1"
+    assert heard.scores != starter.predict(demo_clips / "1001_DFA_ANG_XX.wav", text=None).scores
+
+
 def test_a_long_recording_is_one_utterance(starter: Recogniser, demo_clips: Path) -> None:
     """Over the 30 s window: every clip of the package in a row, twice."""
     from m3ser.audio import load_waveform

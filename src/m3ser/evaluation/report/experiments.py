@@ -29,7 +29,8 @@ _PREFACE = (
     "Choice: the validation part of the recipe's own split, whose speakers and sentences are in no training part. "
     "Recipes are chosen by it alone; it chooses epochs and temperatures as well, and is therefore a little optimistic. "
     "Everything else is of folds: (a) (c) (d) (e) (f) are of one training for each of five groups of speakers, which "
-    "serves all corpora at once; (b) is of one training for each corpus that is left out.",
+    "serves all corpora at once; (b) is of one training for each corpus that is left out; corpora that a "
+    "recipe never trains with are asked of the model of its own split, and its mean is of what there is.",
     "Pairs are paired (semi-synthetic): real voices with sentences of GoEmotions that they never said, in fixed shares "
     "whatever a recipe trains with. Their own words are RAVDESS's two sentences, which are in no training's words. "
     "Statements are made-up sentences of the list that a recipe with plain pairs trains with, of its validation part: "
@@ -172,6 +173,7 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         (
             *_BY_CORPUS,
             ("mean", _at("mean", show=_plain)),
+            ("ECE", _at("all", "ece", show=_plain)),
             ("points UA by RAVDESS's own words", _at("own words", "change", show=_change)),
         ),
     ),
