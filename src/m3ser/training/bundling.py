@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from m3ser.audio import FRONT_ENDS
 from m3ser.batching import length_batches
 from m3ser.bundle import (
     AudioPart,
@@ -27,21 +25,17 @@ from m3ser.bundle import (
     write_bundle,
 )
 from m3ser.corpora import get_reader
-from m3ser.encoders import AudioEncoder, TokenEncoder
-from m3ser.errors import RecipeError
-from m3ser.text import Tokens
+from m3ser.training.bundle_encoders import EncoderGraphs, complete, encoder_graphs, run_graph
 from m3ser.training.card import Answer, model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
-from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
+from m3ser.training.exporting import export_fusion
 from m3ser.training.exporting.inputs import window_seconds
-from m3ser.training.exporting.runners import open_graph
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import BundleRecipe, PairedRecipe
 from m3ser.training.run import Trained
 from m3ser.training.scoring import Scores, conditions, fit_bundle_temperatures, score
-from m3ser.training.states import Recording, encode_audio, encode_texts
 
 __all__ = ["Judged", "bundle_trained"]
 
@@ -96,13 +90,15 @@ def bundle_trained(
 
     Raises:
         BundleError: the folder is taken, or cannot be written.
+        RecipeError: the encoders are not what the recipe says; see
+            :func:`m3ser.training.bundle_encoders.encoder_graphs`.
     """
     recipe = trained.recipe
     data, about = recipe.data, recipe.bundle
     assert isinstance(data, PairedRecipe)
     assert isinstance(about, BundleRecipe)
-    audio_encoder, text_encoder, _, tokenizer_file = _complete(trained)
-    encoders = _encoder_graphs(trained, int8=about.precision == "int8-weights")
+    audio_encoder, text_encoder, _, tokenizer_file = complete(trained)
+    encoders = encoder_graphs(trained)
     exported = {_FUSION: trained, **{f"fusion-{head.recipe.data.scheme}.onnx": head for head in heads}}
     fusions = {name: export_fusion(one.fusion) for name, one in exported.items()}
     answers = [_judged(one, encoders, fusions[name], cache=Path(cache)) for name, one in exported.items()]
@@ -148,23 +144,23 @@ def bundle_trained(
     )
     card = model_card(manifest, answers, comment=trained.comment, infos=infos, command=command, standing=standing)
     files: dict[str, Path | bytes] = {
-        **{name: graph.SerializeToString() for name, graph in {**encoders, **fusions}.items()},
+        **{name: graph.SerializeToString() for name, graph in fusions.items()},
+        _AUDIO: encoders.audio.SerializeToString(),
+        _TEXT: encoders.text.SerializeToString(),
         _TOKENIZER: tokenizer_file,
         _CARD: card.encode(),
     }
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), tuple(answers))
 
 
-def _judged(
-    trained: Trained, encoders: Mapping[str, onnx.ModelProto], fusion: onnx.ModelProto, *, cache: Path
-) -> Answer:
+def _judged(trained: Trained, encoders: EncoderGraphs, fusion: onnx.ModelProto, *, cache: Path) -> Answer:
     """Temperatures from the validation part, and scores on the test part, of what was exported."""
     scheme = trained.recipe.data.emotion_scheme
     parts = {part: conditions(*trained.part(part), scheme) for part in ("validation", "test")}
     exported = _exported_logits(trained, encoders, fusion, cache)
     temperature = _readable(fit_bundle_temperatures(parts["validation"], exported))
     if trained.encoders.all_frozen:
-        as_trained = _logits(_run(fusion), trained.material, len(scheme.classes))
+        as_trained = _logits(run_graph(fusion), trained.material, len(scheme.classes))
     else:
         as_trained = logits_of(Learner(trained.fusion, trained.encoders), trained.material)
     after, before = (
@@ -182,67 +178,18 @@ def _told(scores: Scores) -> dict[str, dict[str, float]]:
     }
 
 
-def _complete(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Path]:
-    """The parts of both encoders; a bundle that lacks one is not made.
-
-    Raises:
-        RecipeError: the model looks at one modality alone.
-    """
-    found = trained.encoders
-    if found.audio is None or found.text is None or found.tokens is None or found.tokenizer_file is None:
-        raise RecipeError(f"'{trained.recipe.model.system}' looks at one modality; a bundle holds encoders for two.")
-    return found.audio, found.text, found.tokens, found.tokenizer_file
-
-
-def _encoder_graphs(trained: Trained, *, int8: bool) -> dict[str, onnx.ModelProto]:
-    audio_encoder, text_encoder, *_ = _complete(trained)
-    audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
-    text = export_text_encoder(text_encoder)
-    if int8:
-        audio, text = store_as_int8(audio), store_as_int8(text)
-    return {_AUDIO: audio, _TEXT: text}
-
-
-def _exported_logits(
-    trained: Trained, graphs: Mapping[str, onnx.ModelProto], fusion: onnx.ModelProto, cache: Path
-) -> Logits:
+def _exported_logits(trained: Trained, encoders: EncoderGraphs, fusion: onnx.ModelProto, cache: Path) -> Logits:
     """The whole exported model on the recordings and sentences of validation and test."""
     judged = [u for u in trained.utterances if u.split in ("validation", "test")]
-    audio, text = _run(graphs[_AUDIO]), _run(graphs[_TEXT])
-    audio_encoder, text_encoder, tokens, _ = _complete(trained)
-
-    def encode_text(ids: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        return text(ids, mask)[0], mask
-
-    def encode_voice(features: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        states, states_mask = audio(features, mask)
-        return states, states_mask
-
-    voices = encode_audio(
-        sorted({Recording(u.audio, u.start, u.end) for u in judged if u.audio is not None}, key=str),
-        encode_voice,
-        front_end=audio_encoder.front_end,
-        max_frames=audio_encoder.max_frames,
-        dim=audio_encoder.dim,
-        fingerprint=_digest(graphs[_AUDIO]),
-        cache=cache,
-        half_precision=audio_encoder.half_precision,
-    )
-    sentences = encode_texts(
-        [u.text for u in judged if u.text is not None],
-        encode_text,
-        tokens=tokens,
-        dim=text_encoder.dim,
-        fingerprint=_digest(graphs[_TEXT]),
-        cache=cache,
-    )
+    audio_encoder, text_encoder, *_ = complete(trained)
     # Of states, also where training read features or token ids.
     nothing = {
         "audio": np.zeros((0, audio_encoder.dim), np.float32),
         "text": np.zeros((0, text_encoder.dim), np.float32),
     }
+    voices, sentences = encoders.states(trained, judged, cache=cache)
     material = Material(voices, sentences, nothing)
-    return _logits(_run(fusion), material, len(trained.fusion.config.labels))
+    return _logits(run_graph(fusion), material, len(trained.fusion.config.labels))
 
 
 def _logits(fusion: Any, material: Material, classes: int) -> Logits:
@@ -257,17 +204,6 @@ def _logits(fusion: Any, material: Material, classes: int) -> Logits:
         return found
 
     return logits
-
-
-def _run(model: onnx.ModelProto) -> Any:
-    """`model` as a function of its inputs in their order."""
-    session = open_graph(model)
-    names = [one.name for one in session.get_inputs()]
-    return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))
-
-
-def _digest(model: onnx.ModelProto) -> str:
-    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _readable(temperature: Temperature) -> Temperature:

@@ -51,7 +51,6 @@ def model_card(
         standing: a part of the card from :func:`m3ser.evaluation.report.experiments.standing_tables`; empty: none.
     """
     own, *others = answers
-    size = "stored as int8 and widened to float32 when loaded" if manifest.precision == "int8-weights" else "float32"
     data = "\n".join(f"- {info.title}, {info.licence}. {info.citation}" for info in infos)
     versions = ", ".join(f"{name} {version}" for name, version in manifest.created_by.items())
     heads = "".join(
@@ -66,7 +65,7 @@ def model_card(
 Model for {manifest.description}.
 
 Classes: {", ".join(manifest.labels)}. Architecture: `{manifest.architecture}`; the encoders' weights
-are {size}.
+are {_STORED[manifest.precision]}.
 
 **Licence of the weights: {manifest.licence}**, because of the corpora below. Where that is a non-commercial licence,
 the weights are for non-commercial use; the m3ser code is not bound by it.
@@ -115,6 +114,13 @@ that were left out, for noise, telephones and rooms.
 {_failures(own.scores)}
 """
 
+
+_STORED = {
+    "fp32": "float32",
+    "fp16": "stored as float16 and widened to float32 when loaded",
+    "int8-weights": "stored as int8 and widened to float32 when loaded",
+    "int8": "int8, and their products those of whole numbers",
+}
 
 _STANDING = """\
 {tables}

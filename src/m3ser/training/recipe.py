@@ -308,7 +308,12 @@ class BundleRecipe(_Part):
         description: what it is for, in a line.
         licence: SPDX expression for the weights.
         language: BCP 47 code of the words that it reads.
-        precision: how the encoders' weights are stored; see :func:`m3ser.training.exporting.store_as_int8`.
+        precision: how the encoders' weights are stored, and in int8 their products, too; see
+            :class:`m3ser.bundle.Manifest`.
+        calibrate: for int8, the voices' corpora of whose training part the ranges of the activations are measured;
+            none: all.
+        encoders: a bundle's folder, whose encoders are taken in place of this training's own; they have to be the same,
+            in the same precision. So two models can share their largest files.
         heads: further answers, each with the classes of another scheme than the recipe's.
     """
 
@@ -316,8 +321,16 @@ class BundleRecipe(_Part):
     description: str
     licence: str
     language: str = "en"
-    precision: Literal["fp32", "int8-weights"] = "fp32"
+    precision: Literal["fp32", "int8-weights", "int8"] = "fp32"
+    calibrate: tuple[str, ...] = ()
+    encoders: Path | None = None
     heads: tuple[HeadRecipe, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> BundleRecipe:
+        if self.calibrate and (self.precision != "int8" or self.encoders is not None):
+            raise ValueError("calibrate is for int8, and for encoders of its own")
+        return self
 
 
 class Recipe(_Part):

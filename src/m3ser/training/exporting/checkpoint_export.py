@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from rich.progress import Progress
 
 from m3ser.audio import FRONT_ENDS
@@ -33,19 +31,16 @@ from m3ser.errors import CheckpointError, DataError, M3serError, UsageError
 from m3ser.text.language_codes import language_code
 from m3ser.training.exporting.card import card_of
 from m3ser.training.exporting.checkpoint import Checkpoint, load_checkpoint
-from m3ser.training.exporting.fallback import within_tolerance
+from m3ser.training.exporting.fallback import TOLERANCE, encoders_in_int8
 from m3ser.training.exporting.graphs import export_audio_encoder, export_fusion, export_text_encoder
-from m3ser.training.exporting.inputs import Inputs, Sample, random_inputs, window_seconds
+from m3ser.training.exporting.inputs import Sample, random_inputs, window_seconds
 from m3ser.training.exporting.parity import Parity, compare
-from m3ser.training.exporting.quantisation import quantise
 from m3ser.training.exporting.runners import GraphModel, TorchModel
 from m3ser.training.exporting.storage import store_as_fp16, store_as_int8
 from m3ser.training.progress import waiting
+from m3ser.training.recipe import ModalityRecipe
 
 __all__ = ["About", "Exported", "export_checkpoint"]
-
-TOLERANCE = 0.5
-"""Points of UA that whole numbers may cost on the calibration data."""
 
 _CALIBRATION = 256  # utterances, at most
 _RANDOM = 32
@@ -132,7 +127,14 @@ def export_checkpoint(
         torch_model = TorchModel(checkpoint.encoders, checkpoint.fusion)
         fp32 = GraphModel(graphs, torch_model.dims)
         stored, kept, layers = _stored(
-            graphs, fp32, precision, calibration, full_range=full_range, tolerance=tolerance, progress=progress
+            graphs,
+            fp32,
+            precision,
+            calibration,
+            shown_alone=checkpoint.recipe.training.modalities,
+            full_range=full_range,
+            tolerance=tolerance,
+            progress=progress,
         )
         changed = None
         if precision != "fp32":
@@ -197,14 +199,12 @@ def _stored(
     precision: Precision,
     calibration: Sample | None,
     *,
+    shown_alone: ModalityRecipe,
     full_range: bool,
     tolerance: float,
     progress: Progress,
 ) -> tuple[dict[str, onnx.ModelProto], tuple[tuple[str, str], ...], int]:
-    """The graphs as they are stored; of int8 the layers that stay in float32, and how many layers there are.
-
-    The fusion stays in float32: it is a thousandth of the arithmetic.
-    """
+    """The graphs as they are stored; of int8 the layers that stay in float32, and how many layers there are."""
     if calibration is None:
         store = {"fp16": store_as_fp16, "int8-weights": store_as_int8}.get(precision)
         stored = {name: _copy(graph) for name, graph in graphs.items()}
@@ -215,27 +215,16 @@ def _stored(
         except ValueError as error:
             raise CheckpointError(f"The {name} encoder cannot be stored as {precision}: {error}.") from error
         return stored, (), 0
-    utterances = list(calibration)
-    numbers = {name: quantise(graphs[name], _feeds(utterances, name), full_range=full_range) for name in fp32.dims}
-    found, kept = within_tolerance(
+    found = encoders_in_int8(
+        graphs,
         fp32,
-        numbers,
-        utterances,
+        list(calibration),
+        shown_alone=shown_alone,
+        full_range=full_range,
         tolerance=tolerance,
         waiting=lambda what, total: _task(progress, what, total),
     )
-    stored = {name: store_as_int8(graph, tables_alone=True) for name, graph in found.items()}
-    layers = sum(len(one.layers) for one in numbers.values())
-    return {"fusion": _copy(graphs["fusion"]), **stored}, kept, layers
-
-
-def _feeds(utterances: Iterable[Inputs], modality: str) -> Iterator[dict[str, NDArray[Any]]]:
-    for inputs in utterances:
-        if modality == "text" and inputs.ids is not None:
-            yield {"input_ids": inputs.ids[None], "attention_mask": np.ones((1, len(inputs.ids)), np.bool_)}
-        elif modality == "audio":
-            for window in inputs.windows:
-                yield {"features": window[None], "mask": np.ones((1, len(window)), np.bool_)}
+    return {"fusion": _copy(graphs["fusion"]), **found.graphs}, found.kept, found.layers
 
 
 def _calibration(checkpoint: Checkpoint, manifest: str | Path | None) -> Sample:

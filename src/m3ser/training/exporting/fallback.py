@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,10 +12,15 @@ from numpy.typing import NDArray
 
 from m3ser.training.exporting.inputs import Inputs
 from m3ser.training.exporting.parity import Outcome
-from m3ser.training.exporting.quantisation import WholeNumbers
+from m3ser.training.exporting.quantisation import WholeNumbers, quantise
 from m3ser.training.exporting.runners import GraphModel
+from m3ser.training.exporting.storage import store_as_int8
+from m3ser.training.recipe import ModalityRecipe
 
-__all__ = ["Layer", "within_tolerance"]
+__all__ = ["TOLERANCE", "InInt8", "Layer", "encoders_in_int8", "within_tolerance"]
+
+TOLERANCE = 0.5
+"""Points of UA that whole numbers may cost on the calibration data."""
 
 Layer = tuple[str, str]
 """The graph ("audio", "text") and the name of a node in it."""
@@ -21,11 +28,74 @@ Layer = tuple[str, str]
 _PROBED = 16  # utterances on which the layers are told apart
 
 
+@dataclass(frozen=True)
+class InInt8:
+    """Encoders in whole numbers.
+
+    Attributes:
+        graphs: by modality, as they are stored.
+        kept: the layers that stay in float32, the worst first.
+        layers: how many could have been int8.
+    """
+
+    graphs: Mapping[str, onnx.ModelProto]
+    kept: tuple[Layer, ...]
+    layers: int
+
+
+def encoders_in_int8(
+    graphs: Mapping[str, onnx.ModelProto],
+    fp32: GraphModel,
+    utterances: Sequence[Inputs],
+    *,
+    shown_alone: ModalityRecipe,
+    full_range: bool = False,
+    tolerance: float = TOLERANCE,
+    waiting: Callable[[str, int], Callable[[], object]],
+) -> InInt8:
+    """The encoders of a model in int8, calibrated on utterances, as :func:`within_tolerance` leaves them.
+
+    The fusion stays in float32: it is a thousandth of the arithmetic.
+
+    Args:
+        graphs: in float32, by modality; the fusion too.
+        fp32: the model of these graphs.
+        utterances: what the ranges are measured on, and what UA is kept on.
+        shown_alone: how often training showed a modality alone. A model that has met one without the other is held to
+            what it makes of that, too.
+        full_range: see :func:`~m3ser.training.exporting.quantisation.quantise`.
+        tolerance: points of UA that it may cost, see :func:`within_tolerance`.
+        waiting: see there.
+    """
+    numbers = {name: quantise(graphs[name], _feeds(utterances, name), full_range=full_range) for name in fp32.dims}
+    shares = {"audio": shown_alone.audio_alone, "text": shown_alone.text_alone}
+    found, kept = within_tolerance(
+        fp32,
+        numbers,
+        utterances,
+        alone=[name for name, share in shares.items() if share and len(numbers) > 1],
+        tolerance=tolerance,
+        waiting=waiting,
+    )
+    stored = {name: store_as_int8(graph, tables_alone=True) for name, graph in found.items()}
+    return InInt8(stored, kept, sum(len(one.layers) for one in numbers.values()))
+
+
+def _feeds(utterances: Iterable[Inputs], modality: str) -> Iterator[dict[str, NDArray[Any]]]:
+    for inputs in utterances:
+        if modality == "text" and inputs.ids is not None:
+            yield {"input_ids": inputs.ids[None], "attention_mask": np.ones((1, len(inputs.ids)), np.bool_)}
+        elif modality == "audio":
+            for window in inputs.windows:
+                yield {"features": window[None], "mask": np.ones((1, len(window)), np.bool_)}
+
+
 def within_tolerance(
     fp32: GraphModel,
     numbers: Mapping[str, WholeNumbers],
     sample: Sequence[Inputs],
     *,
+    alone: Sequence[str] = (),
     tolerance: float,
     waiting: Callable[[str, int], Callable[[], object]],
 ) -> tuple[dict[str, onnx.ModelProto], tuple[Layer, ...]]:
@@ -38,13 +108,14 @@ def within_tolerance(
         fp32: the model's graphs as exported.
         numbers: the encoders that are to be int8.
         sample: calibration data; their UA is what is to be kept, or their labels where their emotions are not known.
+        alone: modalities by which alone they are recognised as well; none of these may lose more, either.
         tolerance: the largest change that is allowed: points of UA, or per cent of the labels.
         waiting: called with what is being done and how often; gives what to call after each time.
 
     Returns:
         The graphs by name, and the layers that stay in float32, the worst first.
     """
-    trial = _Trial(fp32, numbers, sample)
+    trial = _Trial(fp32, numbers, sample, alone)
     layers = [(name, layer) for name, one in numbers.items() for layer in one.layers]
     if not layers or trial.cost(()) <= tolerance:
         return trial.graphs(()), ()
@@ -68,15 +139,24 @@ def within_tolerance(
 
 
 class _Trial:
-    """A sample, and what the model in float32 makes of it."""
+    """A sample, and what the model in float32 makes of it: by all modalities (None), and by some alone."""
 
-    def __init__(self, fp32: GraphModel, numbers: Mapping[str, WholeNumbers], sample: Sequence[Inputs]) -> None:
+    def __init__(
+        self,
+        fp32: GraphModel,
+        numbers: Mapping[str, WholeNumbers],
+        sample: Sequence[Inputs],
+        alone: Sequence[str],
+    ) -> None:
         self._fp32 = fp32
         self._numbers = numbers
         self._sample = sample
+        self._conditions: tuple[str | None, ...] = (None, *alone)
         self._states = [{name: fp32.states(name, inputs) for name in fp32.dims} for inputs in sample]
-        self._labels = np.array([-1 if inputs.label is None else inputs.label for inputs in sample])
-        self._before = Outcome(np.stack([fp32.of_states(states) for states in self._states]), self._labels)
+        self._labels = {
+            condition: np.array([inputs.label_of(condition) for inputs in sample]) for condition in self._conditions
+        }
+        self._before = self._outcomes({}, len(sample))
 
     def graphs(self, kept: Sequence[Layer]) -> dict[str, onnx.ModelProto]:
         """The encoders with all layers in int8 but these."""
@@ -86,27 +166,45 @@ class _Trial:
         }
 
     def cost(self, kept: Sequence[Layer]) -> float:
-        """By how much that changes UA, in points; or labels, in per cent."""
-        difference = self._before.difference(Outcome(self._logits(self.graphs(kept), len(self._sample)), self._labels))
-        if difference.ua_change is not None:
-            return abs(difference.ua_change)
-        return 100 * (1 - difference.agreement)
+        """By how much that changes UA, in points, or labels, in per cent, where it changes most."""
+        after = self._outcomes(self.graphs(kept), len(self._sample))
+        costs = []
+        for before, changed in zip(self._before, after, strict=True):
+            difference = before.difference(changed)
+            known = difference.ua_change
+            costs.append(100 * (1 - difference.agreement) if known is None else abs(known))
+        return max(costs)
 
     def damage(self, layer: Layer) -> float:
         """The mean change of a logit where this layer alone is in int8."""
         graph, name = layer
         one = self._numbers[graph]
         alone = one.with_floating(other for other in one.layers if other != name)
-        logits = self._logits({graph: alone}, min(_PROBED, len(self._sample)))
-        return float(np.abs(logits - self._before.logits[: len(logits)]).mean())
+        after = self._outcomes({graph: alone}, min(_PROBED, len(self._sample)))
+        changes = [
+            np.abs(changed.logits - before.logits[: len(changed.logits)]).mean()
+            for before, changed in zip(self._before, after, strict=True)
+        ]
+        return float(np.mean(changes))
 
-    def _logits(self, graphs: Mapping[str, onnx.ModelProto], count: int) -> NDArray[np.float32]:
-        """Of the first `count` utterances, with these graphs in place of their originals."""
+    def _outcomes(self, graphs: Mapping[str, onnx.ModelProto], count: int) -> list[Outcome]:
+        """Under each condition, of the first `count` utterances, with these graphs in place of their originals."""
         model = self._fp32
         for name, graph in graphs.items():
             model = model.replaced(name, graph)
-        found = []
-        for inputs, states in zip(self._sample[:count], self._states[:count], strict=True):
-            changed = {name: model.states(name, inputs) for name in graphs}
-            found.append(model.of_states({**states, **changed}))
-        return np.stack(found)
+        found: list[list[NDArray[np.float32]]] = [[] for _ in self._conditions]
+        for inputs, known in zip(self._sample[:count], self._states[:count], strict=True):
+            states = {**known, **{name: model.states(name, inputs) for name in graphs}}
+            for condition, logits in zip(self._conditions, found, strict=True):
+                logits.append(model.of_states(_only(condition, states)))
+        return [
+            Outcome(np.stack(logits), self._labels[condition][:count])
+            for condition, logits in zip(self._conditions, found, strict=True)
+        ]
+
+
+def _only(modality: str | None, states: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+    """The states with those of other modalities taken away."""
+    if modality is None:
+        return states
+    return {name: one if name == modality else one[:0] for name, one in states.items()}

@@ -31,11 +31,19 @@ class Inputs:
         windows: features, each (frames, ...) and no longer than the audio encoder takes; empty: no sound.
         ids: token numbers (tokens,); None: no words.
         label: index of its class; None: not known.
+        text_label: index of the class that its words are of by themselves, which in a paired corpus are another
+            utterance's; None: that of `label`.
     """
 
     windows: tuple[NDArray[np.float32], ...]
     ids: NDArray[np.int64] | None
     label: int | None
+    text_label: int | None = None
+
+    def label_of(self, modality: str | None) -> int:
+        """What is right by this modality alone, or by all (None); -1: not known."""
+        known = self.text_label if modality == "text" and self.text_label is not None else self.label
+        return -1 if known is None else known
 
 
 class Sample:
@@ -115,7 +123,9 @@ class Sample:
         if tokens is not None and utterance.text:
             (ids,) = token_ids([utterance.text], tokens)
             ids = ids if len(ids) else None
-        return Inputs(stretches, ids, self._scheme.index_of(utterance.emotion))
+        words = utterance.extra.get("text_emotion")
+        text_label = None if words is None else self._scheme.index_of(words)
+        return Inputs(stretches, ids, self._scheme.index_of(utterance.emotion), text_label)
 
 
 def random_inputs(encoders: Encoders, *, count: int, seed: int = 0) -> list[Inputs]:
