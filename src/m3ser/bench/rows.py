@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from m3ser.bench.measure import Figure
 
-__all__ = ["Measured", "Outcome", "Ready", "Row", "Side", "Sizes"]
+__all__ = ["WHOLE_NUMBERS", "Measured", "Outcome", "Ready", "Row", "Side", "Sizes"]
+
+WHOLE_NUMBERS = "products of whole numbers are not bound by the speed of those in float32"
+"""Why a row of a model in int8 has no limit."""
 
 
 @dataclass(frozen=True)

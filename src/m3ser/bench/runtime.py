@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.bench.rows import Ready, Row, Side
+from m3ser.bench.rows import WHOLE_NUMBERS, Ready, Row, Side
 
 __all__ = ["ROWS", "eager", "eager_logits", "graph_logits", "graphs"]
 
@@ -85,7 +85,7 @@ def graph_logits(precision: str, *, layers: int, hidden: int) -> Callable[[Array
         noise = [_inputs(1, seed=100 + i) for i in range(_CALIBRATION)]
         for name in ("text", "audio"):
             numbers = quantise(drawn[name], (inputs[name] for inputs in noise), full_range=False)
-            drawn[name] = store_as_int8(numbers.with_floating(()), tables_alone=True)
+            drawn[name] = store_as_int8(numbers.with_floating(()), whole_numbers=True)
     settings = SessionSettings(threads=_CORES)
     sessions = {
         name: onnxruntime.InferenceSession(
@@ -180,9 +180,7 @@ def _row(precision: str, batch: int) -> Row:
         ),
         peer=Side("PyTorch eager", f"{__name__}:eager", install='pip install "m3ser[train,dev]"'),
         cores=_CORES,
-        no_limit="products of whole numbers are not bound by the speed of those in float32"
-        if precision == "int8"
-        else "",
+        no_limit=WHOLE_NUMBERS if precision == "int8" else "",
     )
 
 

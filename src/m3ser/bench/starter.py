@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from m3ser.bench.rows import Ready, Row, Side
+from m3ser.bench.rows import WHOLE_NUMBERS, Ready, Row, Side
 
-if TYPE_CHECKING:
-    from m3ser.inference import Recogniser
-
-__all__ = ["ROWS", "answers", "counted_flops", "transcribed", "wav2vec2_pipeline"]
+__all__ = ["ROWS", "answers", "transcribed", "wav2vec2_pipeline"]
 
 _BATCHED_COPIES = 4  # of the thirteen clips, so that the recogniser's largest chunks are filled
 _CORES = 1
@@ -41,9 +38,7 @@ def answers(copies: int = 1, *, batched: bool = False, count: int | None = None)
                 recogniser.predict(request.audio, text=request.text)
         return (time.perf_counter() - began) / copies
 
-    counted = [counted_flops(recogniser, clip) for clip in chosen]
-    flops, seconds = (sum(numbers) for numbers in zip(*counted, strict=True))
-    return Ready(run, audio_seconds=seconds, flops=flops)
+    return Ready(run, audio_seconds=sum(_seconds(clip.path) for clip in chosen))
 
 
 def transcribed(count: int | None = None) -> Ready:
@@ -106,29 +101,6 @@ def wav2vec2_pipeline(*, batch_size: int = 1, count: int | None = None, layers: 
     return Ready(run, audio_seconds=sum(map(len, waveforms)) / SAMPLE_RATE)
 
 
-def counted_flops(recogniser: Recogniser, clip: Any) -> tuple[float, float]:
-    """Operations of the bundle's graphs for one clip alone, and its seconds; the front end is not counted."""
-    import numpy as np
-
-    from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, load_waveform
-    from m3ser.bench.arithmetic import run_counted
-    from m3ser.text import clean, load_tokenizer
-
-    bundle, manifest = recogniser.bundle, recogniser.bundle.manifest
-    assert manifest.audio is not None  # the starter listens and reads
-    assert manifest.text is not None
-    waveform = load_waveform(clip.path)
-    features = FRONT_ENDS[manifest.audio.front_end].features(waveform)[None]
-    tokenizer = load_tokenizer(bundle.path(manifest.text.tokenizer), manifest.text.max_tokens)
-    ids, mask = tokenizer.encode([clean(clip.text).text])
-    voice = {"features": features, "mask": np.ones(features.shape[:2], np.bool_)}
-    heard, (audio, audio_mask) = run_counted(bundle.path(manifest.audio.graph), voice)
-    read, (text,) = run_counted(bundle.path(manifest.text.graph), {"input_ids": ids, "attention_mask": mask})
-    both = {"text": text, "text_mask": mask, "audio": audio, "audio_mask": audio_mask}
-    fused, _ = run_counted(bundle.path(manifest.fusion.graph), both)
-    return heard + read + fused, len(waveform) / SAMPLE_RATE
-
-
 def _seconds(path: Any) -> float:
     from m3ser.audio import probe
 
@@ -148,6 +120,7 @@ ROWS = (
         peer=Side(_PEER, f"{__name__}:wav2vec2_pipeline", install=_INSTALL),
         cores=_CORES,
         aim_real_time=100,
+        no_limit=WHOLE_NUMBERS,
     ),
     Row(
         name="starter-batch",
@@ -156,6 +129,7 @@ ROWS = (
         peer=Side(_PEER, f"{__name__}:wav2vec2_pipeline", {"batch_size": 8}, install=_INSTALL),
         cores=_CORES,
         aim_real_time=100,
+        no_limit=WHOLE_NUMBERS,
     ),
     Row(
         name="starter-transcribed",

@@ -89,7 +89,7 @@ class Recogniser:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@2"."""
+        """The bundle and its version: "starter@3"."""
         return self._bundle.manifest.full_name
 
     @property

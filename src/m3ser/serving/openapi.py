@@ -16,7 +16,7 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "scores": {"angry": 0.711201, "happy": 0.270978, "sad": 0.004139, "neutral": 0.013682},
     "text": "Don't forget a jacket.",
     "text_source": "given",
-    "model": "starter@2",
+    "model": "starter@3",
     "segments": [],
 }
 """The answer to that clip with that text."""

@@ -31,6 +31,7 @@ from m3ser.training.states import Recording, StateTable, encode_audio, encode_te
 __all__ = ["EncoderGraphs", "complete", "encoder_graphs", "run_graph"]
 
 _CALIBRATION = 256  # utterances, at most
+_JUDGED = 512
 _COMPARED = 16
 _SAME = 0.3
 """Of the spread of the states: what int8 may change them by. Those of other encoders differ by more than all of it."""
@@ -132,6 +133,7 @@ def run_graph(model: onnx.ModelProto, *, whole_numbers: bool = False) -> Callabl
 
 def _in_whole_numbers(trained: Trained, audio: onnx.ModelProto, text: onnx.ModelProto) -> EncoderGraphs:
     graphs = {"audio": audio, "text": text, "fusion": export_fusion(trained.fusion)}
+    validation, _ = trained.part("validation")
     with waiting() as progress:
 
         def task(what: str, total: int) -> Callable[[], object]:
@@ -142,6 +144,7 @@ def _in_whole_numbers(trained: Trained, audio: onnx.ModelProto, text: onnx.Model
             graphs,
             GraphModel(graphs, _dims(trained)),
             list(_calibration(trained)),
+            judged=list(_sample(trained, validation, "the validation part", _JUDGED)),
             shown_alone=trained.recipe.training.modalities,
             waiting=task,
         )

@@ -224,10 +224,11 @@ def open_run(out: Path, recipe: Recipe, *, resume: bool) -> None:
     if known.is_file():
         if not resume:
             raise UsageError(f"'{out}' already holds a run; go on with it by --resume, or name another folder.")
-        # What a recipe expects to come out may be written into it once it has, and the corpora may have been moved.
+        # What a recipe expects to come out may be written into it once it has, the corpora may have been moved, and
+        # another bundle may be made of the same training.
         former = load_recipe(known)
         data = former.data.model_copy(update={"root": recipe.data.root})
-        if former.model_copy(update={"expected": recipe.expected, "data": data}) != recipe:
+        if former.model_copy(update={"expected": recipe.expected, "bundle": recipe.bundle, "data": data}) != recipe:
             raise RecipeError(
                 f"The run in '{out}' is of another recipe; resume it by the same one, or name another folder."
             )

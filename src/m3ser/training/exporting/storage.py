@@ -18,7 +18,7 @@ _SMALLEST = 4096  # elements; below, the nodes cost more than they save
 _TOP = 127
 
 
-def store_as_int8(model: onnx.ModelProto, *, tables_alone: bool = False) -> onnx.ModelProto:
+def store_as_int8(model: onnx.ModelProto, *, whole_numbers: bool = False) -> onnx.ModelProto:
     """Store the large weights of `model` as int8, symmetric, with one scale per output channel or table row.
 
     What a MatMul or Gemm reads is scaled along its columns (or rows, where transposed), what a Conv reads along its
@@ -27,7 +27,8 @@ def store_as_int8(model: onnx.ModelProto, *, tables_alone: bool = False) -> onnx
 
     Args:
         model: the graph.
-        tables_alone: only the tables.
+        whole_numbers: some products of the graph are those of int8 numbers. A DequantizeLinear would make that of the
+            others, too; their weights are widened by Cast and Mul instead, which ONNX Runtime computes while loading.
 
     Returns:
         The same model.
@@ -47,17 +48,15 @@ def store_as_int8(model: onnx.ModelProto, *, tables_alone: bool = False) -> onnx
         if axis is None or values.dtype != np.float32 or values.size < _SMALLEST or values.ndim < 2:
             kept.append(initializer)
             continue
-        if tables_alone and name not in tables:
-            kept.append(initializer)
-            continue
         axis %= values.ndim
         stored, scales = _rounded(values, axis)
         if name in tables:
             stored_tables.add(name)
             scales = scales.reshape(-1, *[1] * (values.ndim - 1))  # so that a looked-up row finds its scale beside it
         else:
-            inputs = [f"{name}.int8", f"{name}.scale"]
-            widened.append(helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}.widen", axis=axis))
+            if whole_numbers:
+                scales = scales.reshape([-1 if place == axis else 1 for place in range(values.ndim)])
+            widened += _widened(name, axis, whole_numbers=whole_numbers)
         kept += [numpy_helper.from_array(stored, f"{name}.int8"), numpy_helper.from_array(scales, f"{name}.scale")]
     nodes = [*widened]
     for node in graph.node:
@@ -102,6 +101,18 @@ def store_as_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
     return model
+
+
+def _widened(name: str, axis: int, *, whole_numbers: bool) -> list[onnx.NodeProto]:
+    """What makes the weight called `name` of its stored numbers and scales."""
+    stored, scale = f"{name}.int8", f"{name}.scale"
+    if not whole_numbers:
+        return [helper.make_node("DequantizeLinear", [stored, scale], [name], name=f"{name}.widen", axis=axis)]
+    cast = f"{name}.cast"
+    return [
+        helper.make_node("Cast", [stored], [cast], name=f"{name}.widen", to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [cast, scale], [name], name=f"{name}.scaled"),
+    ]
 
 
 def _lookup(gather: onnx.NodeProto) -> list[onnx.NodeProto]:
