@@ -13,7 +13,7 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "file": "1001_DFA_ANG_XX.wav",
     "duration": 2.273,
     "label": "angry",
-    "scores": {"angry": 0.711201, "happy": 0.270978, "sad": 0.004139, "neutral": 0.013682},
+    "scores": {"angry": 0.676965, "happy": 0.300773, "sad": 0.004305, "neutral": 0.017957},
     "text": "Don't forget a jacket.",
     "text_source": "given",
     "model": "starter@3",
