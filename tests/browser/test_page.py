@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rounding import ROUNDING
 
 from m3ser import inference
 from m3ser.inference.timeline import formats
@@ -51,7 +50,7 @@ def test_an_uploaded_clip_is_heard_and_its_answer_can_be_taken_away(visit: Visit
     assert arriving.value.suggested_filename == "1001_DFA_ANG_XX.json"
     answer = json.loads(Path(arriving.value.path()).read_text(encoding="utf-8"))
     expected = inference.load("starter", transcriber=None).predict(clip).to_dict()
-    assert answer["scores"] == pytest.approx(expected["scores"], abs=ROUNDING)
+    assert answer["scores"] == pytest.approx(expected["scores"], abs=1e-5)
     assert answer == {**expected, "file": clip.name, "scores": answer["scores"]}
     assert download(page, "CSV").startswith(b"file,channel,start,end,label,angry,happy,sad,neutral,text\r\n")
     assert b"[angry " in download(page, "SRT")

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rounding import ROUNDING
 
 pytestmark = pytest.mark.usefixtures("starter")
 
@@ -67,7 +66,7 @@ def complete(out: Path, folder: Path) -> None:
     scores = np.array([[float(row[f"p_{name}"]) for name in ("angry", "happy", "sad", "neutral")] for row in rows])
     for number in range(clips):
         np.testing.assert_allclose(
-            scores[number::clips], np.broadcast_to(scores[number], (len(scores[number::clips]), 4)), atol=ROUNDING
+            scores[number::clips], np.broadcast_to(scores[number], (len(scores[number::clips]), 4)), atol=1e-5
         )
 
 
@@ -90,7 +89,7 @@ def test_lines_are_those_of_predict(m3ser: Run, tmp_path: Path, demo_clips: Path
     expected = [json.loads(line) for line in m3ser("predict", *files, "--no-text", "--json").stdout.splitlines()]
     assert [list(one) for one in found] == [list(one) for one in expected]
     for one, other in zip(found, expected, strict=True):
-        assert one.pop("scores") == pytest.approx(other.pop("scores"), abs=ROUNDING)
+        assert one.pop("scores") == pytest.approx(other.pop("scores"), abs=1e-5)
         assert one == other
     again = m3ser("annotate", str(tmp_path / "calls"), "--out", str(out), "--no-text")
     assert again.exit_code == 1

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rounding import ROUNDING
 
 from m3ser.errors import TranscriptionError
 from m3ser.text.asr import Transcript
@@ -105,7 +104,7 @@ def test_scores_are_those_of_the_predictions_one_by_one(
         assert asked.utterances == tuple(row["audio"] for row in rows)
         assert asked.speakers == tuple(row["speaker"] for row in rows)
         for name, shares in zip(asked.utterances, asked.probabilities, strict=True):
-            np.testing.assert_allclose(shares, list(guesses[name].scores.values()), atol=ROUNDING)
+            np.testing.assert_allclose(shares, list(guesses[name].scores.values()), atol=1e-5)
         # UA by hand: two clips of each emotion.
         recalls = [
             sum(guesses[row["audio"]].label == label for row in rows if row["emotion"] == label) / 2 for label in LABELS
@@ -142,7 +141,7 @@ def test_given_and_transcribed_words_side_by_side(
     }
     table = read_predictions(tmp_path / "out" / "predictions.csv").where(condition="both-transcribed")
     expected = recogniser.predict(clips.parent / table.utterances[3], text="Don't forget the jacket.")
-    np.testing.assert_allclose(table.probabilities[3], list(expected.scores.values()), atol=ROUNDING)
+    np.testing.assert_allclose(table.probabilities[3], list(expected.scores.values()), atol=1e-5)
     lines = (tmp_path / "out" / "transcripts.jsonl").read_text().splitlines()
     assert json.loads(lines[0]) == {
         "utterance": "1001_DFA_ANG_XX.wav",
@@ -172,7 +171,7 @@ def test_without_given_words_the_voice_is_judged_alone_or_they_are_transcribed(
     assert len(table.where(condition="text-transcribed")) == 7
     both = table.where(condition="both-transcribed")
     alone = recogniser.predict(clips.parent / rows[0]["audio"], text=None)
-    np.testing.assert_allclose(both.probabilities[0], list(alone.scores.values()), atol=ROUNDING)
+    np.testing.assert_allclose(both.probabilities[0], list(alone.scores.values()), atol=1e-5)
 
 
 def test_what_cannot_be_used_is_said_and_the_others_are_judged(
@@ -257,7 +256,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
         resumed["conditions"]["both-transcribed"]["confusion"] == whole["conditions"]["both-transcribed"]["confusion"]
     )
     one, other = (read_predictions(folder / "predictions.csv") for folder in (out, tmp_path / "whole"))
-    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=ROUNDING)
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
     assert not (out / "answers.jsonl").exists()
 
 

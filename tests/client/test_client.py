@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from rounding import ROUNDING
 
 from m3ser import errors
 from m3ser.client import AsyncClient, Client
@@ -31,11 +30,9 @@ def client(server: Any, api_key: str) -> Iterator[Client]:
 def same(found: Prediction, expected: Prediction) -> None:
     """Equal, but for the last digits of the scores."""
     one, other = found.to_dict(), expected.to_dict()
-    np.testing.assert_allclose(list(one.pop("scores").values()), list(other.pop("scores").values()), atol=ROUNDING)
+    np.testing.assert_allclose(list(one.pop("scores").values()), list(other.pop("scores").values()), atol=1e-5)
     for segment, wanted in zip(one.pop("segments"), other.pop("segments"), strict=True):
-        np.testing.assert_allclose(
-            list(segment.pop("scores").values()), list(wanted.pop("scores").values()), atol=ROUNDING
-        )
+        np.testing.assert_allclose(list(segment.pop("scores").values()), list(wanted.pop("scores").values()), atol=1e-5)
         assert segment == wanted
     assert one == other
 

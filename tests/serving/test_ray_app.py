@@ -13,7 +13,6 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from rounding import ROUNDING
 from typer.testing import CliRunner
 
 from m3ser import inference
@@ -72,7 +71,7 @@ def heard_over_a_stream(address: str, clip: Path, recogniser: Recogniser) -> Non
         found = [one for one in stream.listen([samples[:20_000], samples[20_000:]]) if one.final]
     assert len(found) == len(expected) == 1
     assert found[0].label == expected[0].label == "angry"
-    assert found[0].scores == pytest.approx(expected[0].scores, abs=ROUNDING)
+    assert found[0].scores == pytest.approx(expected[0].scores, abs=1e-5)
 
 
 @pytest.mark.slow
@@ -97,7 +96,7 @@ def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path)
             status, found = ask(address, clip.read_bytes())
             expected = recogniser.predict(clip, text=None).to_dict()
             assert status == 200
-            assert found["scores"] == pytest.approx(expected["scores"], abs=ROUNDING)
+            assert found["scores"] == pytest.approx(expected["scores"], abs=1e-5)
             assert {**found, "scores": 0, "file": 0} == {**expected, "scores": 0, "file": 0}
         status, problem = ask(address, b"junk")
         assert (status, problem["type"]) == (422, "urn:m3ser:problem:audio-unreadable")

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from rounding import ROUNDING
 
 from m3ser.inference import Recogniser
 from m3ser.serving import ServiceSettings
@@ -43,7 +42,7 @@ def test_a_form_is_answered_as_by_predict(ask: Ask, recogniser: Recogniser, demo
     response = ask("POST", "/v1/emotions", files={"file": ("folder/a.wav", demo_clip.read_bytes())}, data=data)
     assert response.status_code == 200
     want = expected(recogniser, demo_clip, text, "a.wav")
-    assert response.json() == {**want, "scores": pytest.approx(want["scores"], abs=ROUNDING)}
+    assert response.json() == {**want, "scores": pytest.approx(want["scores"], abs=1e-5)}
     assert list(response.json()) == list(want)
 
 
@@ -58,7 +57,7 @@ def test_a_recording_can_be_the_body(ask: Ask, recogniser: Recogniser, demo_clip
     found = response.json()
     assert (found["file"], found["text_source"], found["language"]) == (None, "given", "en")
     want = expected(recogniser, demo_clip, "Don't forget a jacket.", None)
-    assert found["scores"] == pytest.approx(want["scores"], abs=ROUNDING)
+    assert found["scores"] == pytest.approx(want["scores"], abs=1e-5)
 
 
 def test_words_alone_are_json(ask: Ask, recogniser: Recogniser) -> None:
@@ -86,7 +85,7 @@ def test_each_of_a_batch_has_its_own_answer(ask: Ask, recogniser: Recogniser, de
     assert results[1]["file"] == "bad.wav"
     for row, found in zip(rows, [results[0], *results[2:]], strict=True):
         want = expected(recogniser, demo_clips / row["audio"], row["text"], row["audio"])
-        assert found == {**want, "scores": pytest.approx(want["scores"], abs=ROUNDING)}
+        assert found == {**want, "scores": pytest.approx(want["scores"], abs=1e-5)}
 
 
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -181,7 +180,9 @@ def test_health_models_and_metrics(ask: Ask, recogniser: Recogniser) -> None:
 def test_the_examples_of_the_description_are_real(ask: Ask, demo_clip: Path) -> None:
     content = {"file": (demo_clip.name, demo_clip.read_bytes())}
     found = ask("POST", "/v1/emotions", files=content, data={"text": PREDICTION_EXAMPLE["text"]}).json()
-    assert found == {**PREDICTION_EXAMPLE, "scores": pytest.approx(PREDICTION_EXAMPLE["scores"], abs=ROUNDING)}
+    # The description was made on another machine: where float32's last digit differs, the model rounds otherwise to
+    # int8. Noise of 2e-7 in a recording changes a score by up to 0.015 (benchmarks/bundles.py).
+    assert found == {**PREDICTION_EXAMPLE, "scores": pytest.approx(PREDICTION_EXAMPLE["scores"], abs=0.03)}
     bad = ask("POST", "/v1/emotions", files={"file": ("notes.wav", b"hello")}, headers={"x-request-id": "example"})
     assert bad.json() == PROBLEM_EXAMPLE
     description = ask("GET", "/openapi.json").json()
@@ -246,9 +247,7 @@ def test_a_full_house_answers_503_at_once(recogniser: Any, gated: Any, settings:
         is_problem(response, 503, "overloaded")
         assert int(response.headers["retry-after"]) >= 1
     for response, text in zip(accepted, ("I am so happy.", "No. I said never again."), strict=True):
-        assert response.json()["scores"] == pytest.approx(
-            recogniser.predict(text=text).to_dict()["scores"], abs=ROUNDING
-        )
+        assert response.json()["scores"] == pytest.approx(recogniser.predict(text=text).to_dict()["scores"], abs=1e-5)
 
 
 def test_a_request_that_takes_too_long_gets_504(ask: Ask, gated: Any, settings: ServiceSettings) -> None:

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from rounding import ROUNDING
 
 from m3ser.errors import M3serError
 from m3ser.inference import Recogniser
@@ -77,7 +76,7 @@ def test_chunks_are_put_together(live: Server, demo_clip: Path, recogniser: Reco
         connection.sendall(b"0\r\n\r\n")
         status, found, _ = answer(connection)
     assert status == 200
-    assert found["scores"] == pytest.approx(recogniser.predict(demo_clip, text=None).to_dict()["scores"], abs=ROUNDING)
+    assert found["scores"] == pytest.approx(recogniser.predict(demo_clip, text=None).to_dict()["scores"], abs=1e-5)
 
 
 def test_a_slow_sender_is_cut_off(live: Server) -> None:
@@ -167,7 +166,7 @@ def test_nothing_is_crossed_between_clients(live: Server, recogniser: Recogniser
     with ThreadPoolExecutor(8) as pool:
         for name, found in pool.map(ask, clips * 2):
             assert found["file"] == name
-            assert found["scores"] == pytest.approx(want[name], abs=ROUNDING)
+            assert found["scores"] == pytest.approx(want[name], abs=1e-5)
 
 
 def test_a_busy_port_is_one_sentence(live: Server, recogniser: Recogniser, settings: Any) -> None:

@@ -21,7 +21,6 @@ pytest.importorskip("gradio", reason="needs the serve extra")
 
 import anyio
 import anyio.to_thread
-from rounding import ROUNDING
 
 from m3ser.inference import Recogniser
 from m3ser.serving.page.asking import LONG_SECONDS
@@ -87,7 +86,7 @@ def test_a_clip_is_answered_as_by_predict(press: Press, recogniser: Recogniser, 
     files = files_in(shown)
     expected = replace(recogniser.predict(demo_clip), file=demo_clip.name).to_dict()
     found = json.loads(files[f"{demo_clip.stem}.json"])
-    assert found == {**expected, "scores": pytest.approx(expected["scores"], abs=ROUNDING)}
+    assert found == {**expected, "scores": pytest.approx(expected["scores"], abs=1e-5)}
     (row,) = csv.DictReader(io.StringIO(files[f"{demo_clip.stem}.csv"]))
     assert float(row["angry"]) == pytest.approx(expected["scores"]["angry"], abs=1e-3)
     assert files[f"{demo_clip.stem}.srt"].startswith("1\n00:00:00,000 --> 00:00:02,")
