@@ -28,7 +28,7 @@ from m3ser.training.recipe import BundleRecipe
 from m3ser.training.run import Trained
 from m3ser.training.states import Recording, StateTable, encode_audio, encode_texts
 
-__all__ = ["EncoderGraphs", "complete", "encoder_graphs", "run_graph"]
+__all__ = ["EncoderGraphs", "both_encoders", "encoder_graphs", "run_graph"]
 
 _CALIBRATION = 256  # utterances, at most
 _JUDGED = 512
@@ -55,7 +55,7 @@ class EncoderGraphs:
         self, trained: Trained, utterances: Iterable[Utterance], *, cache: Path
     ) -> tuple[StateTable, StateTable]:
         """What they make of the recordings, and of the sentences, of some utterances."""
-        audio_encoder, text_encoder, tokens, _ = complete(trained)
+        audio_encoder, text_encoder, tokens, _ = both_encoders(trained)
         audio, text = (run_graph(one, whole_numbers=self.whole_numbers) for one in (self.audio, self.text))
         judged = list(utterances)
 
@@ -89,7 +89,7 @@ class EncoderGraphs:
         return voices, sentences
 
 
-def complete(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Path]:
+def both_encoders(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens, Path]:
     """The parts of both encoders, and the tokenizer's file; a bundle that lacks one is not made.
 
     Raises:
@@ -111,7 +111,7 @@ def encoder_graphs(trained: Trained) -> EncoderGraphs:
     """
     about = trained.recipe.bundle
     assert isinstance(about, BundleRecipe)
-    audio_encoder, text_encoder, *_ = complete(trained)
+    audio_encoder, text_encoder, *_ = both_encoders(trained)
     audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
     text = export_text_encoder(text_encoder)
     whole = about.precision == "int8"
@@ -176,7 +176,7 @@ def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> EncoderGra
             f"Bundle '{about.encoders}' is in {manifest.precision}, and the recipe in {about.precision}; where "
             "a bundle takes another's encoders, their precision is the same."
         )
-    *_, tokenizer_file = complete(trained)
+    *_, tokenizer_file = both_encoders(trained)
     whole = manifest.precision == "int8"
     told = {"audio": manifest.audio, "text": manifest.text}
     found = {name: onnx.load(other.path(part.graph)) for name, part in told.items() if part is not None}
@@ -204,7 +204,7 @@ def _apart(one: GraphModel, other: GraphModel, sample: Sequence[Inputs]) -> floa
 
 
 def _dims(trained: Trained) -> dict[str, int]:
-    audio, text, *_ = complete(trained)
+    audio, text, *_ = both_encoders(trained)
     return {"text": text.dim, "audio": audio.dim}
 
 

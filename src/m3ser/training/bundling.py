@@ -25,7 +25,7 @@ from m3ser.bundle import (
     write_bundle,
 )
 from m3ser.corpora import get_reader
-from m3ser.training.bundle_encoders import EncoderGraphs, complete, encoder_graphs, run_graph
+from m3ser.training.bundle_encoders import EncoderGraphs, both_encoders, encoder_graphs, run_graph
 from m3ser.training.card import Answer, model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
@@ -97,7 +97,7 @@ def bundle_trained(
     data, about = recipe.data, recipe.bundle
     assert isinstance(data, PairedRecipe)
     assert isinstance(about, BundleRecipe)
-    audio_encoder, text_encoder, _, tokenizer_file = complete(trained)
+    audio_encoder, text_encoder, _, tokenizer_file = both_encoders(trained)
     encoders = encoder_graphs(trained)
     exported = {_FUSION: trained, **{f"fusion-{head.recipe.data.scheme}.onnx": head for head in heads}}
     fusions = {name: export_fusion(one.fusion) for name, one in exported.items()}
@@ -181,7 +181,7 @@ def _told(scores: Scores) -> dict[str, dict[str, float]]:
 def _exported_logits(trained: Trained, encoders: EncoderGraphs, fusion: onnx.ModelProto, cache: Path) -> Logits:
     """The whole exported model on the recordings and sentences of validation and test."""
     judged = [u for u in trained.utterances if u.split in ("validation", "test")]
-    audio_encoder, text_encoder, *_ = complete(trained)
+    audio_encoder, text_encoder, *_ = both_encoders(trained)
     # Of states, also where training read features or token ids.
     nothing = {
         "audio": np.zeros((0, audio_encoder.dim), np.float32),
