@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from m3ser.bench.rows import WHOLE_NUMBERS, Ready, Row, Side
@@ -12,13 +13,16 @@ _BATCHED_COPIES = 4  # of the thirteen clips, so that the recogniser's largest c
 _CORES = 1
 
 
-def answers(copies: int = 1, *, batched: bool = False, count: int | None = None) -> Ready:
+def answers(
+    copies: int = 1, *, batched: bool = False, count: int | None = None, model: str | os.PathLike[str] = "starter"
+) -> Ready:
     """``predict`` of each clip with its words, or ``predict_batch`` of all; files are read and decoded in each run.
 
     Args:
         copies: how often the clips are gone through in one run; the figure is the seconds for one time.
         batched: all at once.
         count: of the clips; None: all of them.
+        model: another bundle than the package's own.
     """
     import time
 
@@ -26,7 +30,7 @@ def answers(copies: int = 1, *, batched: bool = False, count: int | None = None)
     from m3ser.bench.material import clips
 
     chosen = clips()[:count]
-    recogniser = inference.load(transcriber=None, threads=_CORES)
+    recogniser = inference.load(model, transcriber=None, threads=_CORES)
     requests = [inference.Request(clip.path, text=clip.text) for clip in chosen] * copies
 
     def run() -> float:
