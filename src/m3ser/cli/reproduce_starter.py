@@ -73,7 +73,8 @@ def reproduce_starter(
 
     Each is trained on its own split (choice: its validation part is what recipes are chosen by), with each of five
     groups of speakers left out (speakers, texts, pairs, robustness) and with each corpus left out (corpora), and asked
-    the same questions. An interrupted evaluation goes on where it was. Needs the train and dev extras.
+    the same questions; of corpora that it never trains with, the model of its own split is asked. An interrupted
+    evaluation goes on where it was. Needs the train and dev extras.
     """
     with needing("train", "Evaluating a recipe"):
         from m3ser.training.progress import quiet_libraries
