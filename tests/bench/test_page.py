@@ -138,3 +138,13 @@ def test_the_page_in_markdown() -> None:
     assert "a \\| b" in table[2]
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert "200 GFLOP/s on all cores" in page
+
+
+def test_the_limit_of_whole_numbers_is_told_apart() -> None:
+    floating = measured(name="one", flops=1e9, throughput=200e9)
+    whole = measured(name="two", arithmetic="int8", cores=1, flops=1e9, throughput=300e9)
+    first, second = notes([floating, whole])
+    assert first.startswith("The limit is what")
+    assert first.endswith("in float32, measured in turn with both: 200 GFLOP/s on all cores.")
+    assert second.startswith("The limit of two is what")
+    assert second.endswith("ONNX Runtime's matrix products in int8, measured in turn with both: 300 Gop/s on one core.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import soundfile
 
 from m3ser.audio import probe
 from m3ser.bench import annotate, command, front_end, material, runtime, starter, timeline
-from m3ser.bench.arithmetic import log_mel_flops, matrix_products
+from m3ser.bench.arithmetic import log_mel_flops, matrix_products, whole_products
 from m3ser.bench.measure import timed
+from m3ser.bench.rows import Ready
 from m3ser.bench.worker import THREADS
 
 
@@ -38,8 +40,11 @@ def test_the_count_of_a_log_mel_frame() -> None:
     assert log_mel_flops(7) == 7 * log_mel_flops(1)
 
 
-def test_matrix_products_give_a_rate() -> None:
-    ready = matrix_products(size=64, products=2)
+@pytest.mark.parametrize("products", [matrix_products, whole_products])
+def test_matrix_products_give_a_rate(products: Callable[..., Ready]) -> None:
+    if products is whole_products:
+        pytest.importorskip("onnx")
+    ready = products(size=64, products=2)
     assert ready.flops == 2 * 64**3
     assert 1e6 < timed(ready.run) < 1e14
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -34,8 +35,12 @@ def test_both_sides_are_set_up_once_and_run_in_turn() -> None:
     assert len(calls) == 8
 
 
-def test_matrix_products_take_their_turns_where_there_is_a_limit() -> None:
-    found = measure_row(Row("one", "counting", side("counting"), None, cores=1, no_peer="none"), rest=0, runs=1)
+@pytest.mark.parametrize("arithmetic", ["float32", "int8"])
+def test_matrix_products_take_their_turns_where_there_is_a_limit(arithmetic: Literal["float32", "int8"]) -> None:
+    if arithmetic == "int8":
+        pytest.importorskip("onnx")
+    row = Row("one", "counting", side("counting"), None, cores=1, arithmetic=arithmetic, no_peer="none")
+    found = measure_row(row, rest=0, runs=1)
     assert found.peer is None
     assert found.flops == 4e9
     assert found.throughput is not None

@@ -59,6 +59,12 @@ _STEPS = {
 }
 
 
+_PRODUCTS = {
+    "float32": ("NumPy's matrix products in float32", "GFLOP/s"),
+    "int8": ("ONNX Runtime's matrix products in int8", "Gop/s"),
+}
+
+
 def described(machine: Machine, runs: int) -> list[str]:
     """Lines on what everything was measured on."""
     memory = "" if machine.memory is None else f", {machine.memory / 2**30:.0f} GiB of memory"
@@ -74,16 +80,19 @@ def described(machine: Machine, runs: int) -> list[str]:
 def notes(measured: Sequence[Measured]) -> list[str]:
     """What has to be known to read the table."""
     found = []
-    products = {one.row.cores: one.throughput for one in measured if one.throughput is not None}
-    if products:
-        shown = ", ".join(
-            f"{figure.median / 1e9:.0f} GFLOP/s on {'all cores' if cores is None else _cores(cores)}"
-            for cores, figure in products.items()
-        )
-        found.append(
-            "The limit is what the arithmetic of ours would take at the speed of NumPy's matrix products in float32, "
-            f"measured in turn with both: {shown}."
-        )
+    for arithmetic, (which, unit) in _PRODUCTS.items():
+        limited = [one for one in measured if one.throughput is not None and one.row.arithmetic == arithmetic]
+        shown = {one.row.cores: one.throughput for one in limited if one.throughput is not None}
+        if shown:
+            rates = ", ".join(
+                f"{figure.median / 1e9:.0f} {unit} on {'all cores' if cores is None else _cores(cores)}"
+                for cores, figure in shown.items()
+            )
+            names = "" if arithmetic == "float32" else f" of {', '.join(one.row.name for one in limited)}"
+            found.append(
+                f"The limit{names} is what the arithmetic of ours would take at the speed of {which}, measured in turn "
+                f"with both: {rates}."
+            )
     for what, reason_of in (("limit", _no_limit), ("peer", _no_peer)):
         for reason in dict.fromkeys(map(reason_of, measured)):
             names = ", ".join(one.row.name for one in measured if reason_of(one) == reason)

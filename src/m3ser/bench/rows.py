@@ -8,10 +8,7 @@ from typing import Any, Literal
 
 from m3ser.bench.measure import Figure
 
-__all__ = ["WHOLE_NUMBERS", "Measured", "Outcome", "Ready", "Row", "Side", "Sizes"]
-
-WHOLE_NUMBERS = "products of whole numbers are not bound by the speed of those in float32"
-"""Why a row of a model in int8 has no limit."""
+__all__ = ["Measured", "Outcome", "Ready", "Row", "Side", "Sizes"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +74,7 @@ class Row:
         aim: what the ratio has to be, at least or at most (see `at_least`); None: nothing is aimed at.
         aim_real_time: how many seconds of sound a second ours has to go through; None: nothing is aimed at.
         aim_figure: what ours may be at most; None: nothing is aimed at.
+        arithmetic: what ours multiplies; its limit is how fast matrix products of that are.
         no_limit: why the limit is left blank, where it is.
         no_peer: why there is no peer, where there is none.
         warm_up: whether the first run of each is left uncounted.
@@ -92,6 +90,7 @@ class Row:
     aim: float | None = None
     aim_real_time: float | None = None
     aim_figure: float | None = None
+    arithmetic: Literal["float32", "int8"] = "float32"
     no_limit: str = ""
     no_peer: str = ""
     warm_up: bool = True
@@ -142,8 +141,8 @@ class Measured:
         peer: the other; None where the row has none.
         audio_seconds: how much sound one run goes through.
         flops: that one run of ours cannot do without.
-        throughput: of matrix products in float32 on the row's cores, in floating-point operations a second, measured in
-            turn with both sides; None where there is no limit.
+        throughput: of matrix products on the row's cores, in operations a second, measured in turn with both sides;
+            None where there is no limit.
     """
 
     row: Row
@@ -203,6 +202,7 @@ class Measured:
             "aim_real_time": row.aim_real_time,
             "aim_figure": row.aim_figure,
             "flops": self.flops,
+            "arithmetic": row.arithmetic,
             "flops_per_second": None if self.throughput is None else self.throughput.median,
             "limit": self.limit,
             "share_of_limit": self.share_of_limit,

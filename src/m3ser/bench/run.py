@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from m3ser.bench import annotate, command, front_end, runtime, starter, timeline
-from m3ser.bench.arithmetic import MATRIX_PRODUCTS
+from m3ser.bench.arithmetic import PRODUCTS
 from m3ser.bench.measure import REST, take_turns
 from m3ser.bench.rows import Measured, Outcome, Row, Side, Sizes
 from m3ser.bench.worker import SideError, Worker
@@ -76,17 +76,18 @@ def measure_row(
         ours = _open(stack, row.ours, cores)
         peer = None if row.peer is None else _open(stack, row.peer, cores)
         flops = ours.flops if isinstance(ours, Worker) and not row.no_limit else None
-        limit = None if flops is None else _open(stack, MATRIX_PRODUCTS, cores)
-        wanted = [(row.ours, ours), (row.peer, peer), (MATRIX_PRODUCTS, limit)]
+        products = PRODUCTS[row.arithmetic]
+        limit = None if flops is None else _open(stack, products, cores)
+        wanted = [(row.ours, ours), (row.peer, peer), (products, limit)]
         outcomes = _run([(side, one) for side, one in wanted if side and one], row, runs, rest, after_each)
-        products = outcomes.get(MATRIX_PRODUCTS.title)
+        throughput = outcomes.get(products.title)
         return Measured(
             row,
             outcomes[row.ours.title],
             None if row.peer is None else outcomes[row.peer.title],
             audio_seconds=ours.audio_seconds if isinstance(ours, Worker) else None,
             flops=flops,
-            throughput=None if products is None else products.figure,
+            throughput=None if throughput is None else throughput.figure,
         )
 
 

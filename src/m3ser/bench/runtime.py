@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.bench.rows import WHOLE_NUMBERS, Ready, Row, Side
+from m3ser.bench.rows import Ready, Row, Side
 
 __all__ = ["ROWS", "eager", "eager_logits", "graph_logits", "graphs"]
 
@@ -167,6 +167,9 @@ def _inputs(batch: int, *, seed: int) -> Arrays:
     }
 
 
+_AIMS = {("fp32", 1): 2, ("int8", 1): 4, ("int8", _MANY): 10}
+
+
 def _row(precision: str, batch: int) -> Row:
     size = "one at a time" if batch == 1 else f"{batch} at a time (the peer's: 1)"
     return Row(
@@ -180,7 +183,8 @@ def _row(precision: str, batch: int) -> Row:
         ),
         peer=Side("PyTorch eager", f"{__name__}:eager", install='pip install "m3ser[train,dev]"'),
         cores=_CORES,
-        no_limit=WHOLE_NUMBERS if precision == "int8" else "",
+        aim=_AIMS.get((precision, batch)),
+        arithmetic="int8" if precision == "int8" else "float32",
     )
 
 
