@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,22 @@ def test_only_right_answers_under_conflicting_words_can_be_turned() -> None:
     assert found.rate == pytest.approx(1 / 4)
     assert found.interval == pytest.approx((0.0, 0.5))  # of two speakers, drawn with replacement
     assert found.to_dict()["pairs"] == 4
+
+
+def test_a_clearly_emotional_voice_is_not_neutral_and_more_likely_than_not() -> None:
+    neutral = replace(table(ROWS), labels=("neutral", "sad"))
+    found = conflict_flips(neutral, clearly_emotional=True)
+    assert found is not None
+    assert (found.pairs, found.rate) == (2, 0.0)  # of c, which is sad
+    emotional = conflict_flips(table(ROWS), clearly_emotional=True)
+    assert emotional is not None
+    assert emotional.pairs == 4
+    unsure = table(ROWS).probabilities.copy()
+    unsure[0] = 0.5, 0.5  # a: right, being the first of two that are as likely
+    found = conflict_flips(replace(table(ROWS), probabilities=unsure), clearly_emotional=True)
+    assert found is not None
+    assert found.pairs == 2
+    assert conflict_flips(replace(neutral, truth=np.zeros(len(ROWS), np.int64)), clearly_emotional=True) is None
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from m3ser.evaluation.predictions import PredictionTable
 __all__ = ["Flips", "conflict_flips"]
 
 _CONFLICT = "conflict"
+_NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,14 @@ class Flips:
         return {"rate": self.rate, "interval": self.interval, "pairs": self.pairs}
 
 
-def conflict_flips(table: PredictionTable) -> Flips | None:
+def conflict_flips(table: PredictionTable, *, clearly_emotional: bool = False) -> Flips | None:
     """Measure the flips of a model that was tested on a paired corpus.
 
     Args:
         table: with rows under "audio" and "both", the latter called after the former's ("ravdess/03-01-05+GE17"), and
             a column "relation".
+        clearly_emotional: only pairs are at risk whose voice is not neutral, and is recognised without its words with
+            a score above one half: as more likely than all other emotions together.
 
     Returns:
         None where there is nothing to measure: no such rows, or no pair at risk.
@@ -55,7 +58,11 @@ def conflict_flips(table: PredictionTable) -> Flips | None:
     conditions = np.array(table.conditions)
     names = [name.partition("+")[0] for name in table.utterances]
     keys = list(zip(names, table.folds, table.seeds.tolist(), strict=True))
-    understood = {keys[row] for row in np.flatnonzero((conditions == "audio") & right)}
+    heard = (conditions == "audio") & right
+    if clearly_emotional:
+        emotional = np.array([label != _NEUTRAL for label in table.labels])[table.truth]
+        heard &= emotional & (table.probabilities.max(axis=1) > 0.5)
+    understood = {keys[row] for row in np.flatnonzero(heard)}
     conflicting = (conditions == "both") & (np.array(relation) == _CONFLICT)
     at_risk = np.zeros(len(table), bool)
     at_risk[[row for row in np.flatnonzero(conflicting) if keys[row] in understood]] = True

@@ -34,7 +34,7 @@ _PREFACE = (
     "Pairs are paired (semi-synthetic): real voices with sentences of GoEmotions that they never said, in fixed shares "
     "whatever a recipe trains with. Their own words are RAVDESS's two sentences, which are in no training's words. "
     "Statements are made-up sentences of the list that a recipe with plain pairs trains with, of its validation part: "
-    "they flatter such a recipe.",
+    "they flatter such a recipe. A voice is emotional where it is not neutral; its score is that of the voice alone.",
 )
 
 
@@ -187,6 +187,10 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         "pairs",
         (
             *_PAIRED,
+            (
+                "the same, where the voice is emotional and scores above one half",
+                _at("flips, clearly emotional", show=_flips),
+            ),
             ("neutral words", _at("both, neutral", show=_ua)),
             ("half without words", _at("half without words", show=_ua)),
             ("half without voice", _at("half without voice", show=_ua)),

@@ -16,6 +16,8 @@ __all__ = ["by_corpus", "cost_of_words", "degradation_losses", "half_missing", "
 
 Record = dict[str, Any]
 
+_FLIPS = {"flips": False, "flips, clearly emotional": True}
+
 
 def scores(table: PredictionTable) -> Record:
     """What is kept of one condition. 95% intervals resample "units": speakers, or of words alone sentences."""
@@ -44,11 +46,12 @@ def by_corpus(table: PredictionTable) -> Record:
 def paired_scores(voice: PredictionTable, pairs: PredictionTable) -> Record:
     """Both, altogether and by what the words are to the voice, and how often conflicting words turn an answer."""
     relations = np.array(pairs.extra["relation"])
-    flips = conflict_flips(concatenate([voice, pairs]))
+    table = concatenate([voice, pairs])
+    flips = {name: conflict_flips(table, clearly_emotional=clear) for name, clear in _FLIPS.items()}
     return {
         "both": scores(pairs),
         **{f"both, {name}": scores(pairs.where(mask=relations == name)) for name in sorted(set(relations.tolist()))},
-        "flips": None if flips is None else flips.to_dict(),
+        **{name: None if found is None else found.to_dict() for name, found in flips.items()},
     }
 
 
