@@ -59,6 +59,22 @@ def test_the_page(groups: Mapping[str, Results]) -> None:
     assert "no words" in text
 
 
+def test_on_pairs_those_that_hear_or_read_alone_are_not_compared(
+    write_crossval: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folders = [
+        write_crossval(tmp_path / "both", name="both (pairs)", rate=0.9, kind="paired"),
+        write_crossval(tmp_path / "words", name="words (pairs)", rate=0.5, kind="paired", conditions=("text",)),
+        write_crossval(tmp_path / "voice", name="voice (pairs)", rate=0.8, kind="paired", conditions=("audio",)),
+        write_run(tmp_path / "half", name="half (pairs)", rate=0.8, kind="paired", fold=1),
+    ]
+    groups = {"pairs": judge_runs([read_run(folder) for folder in folders], resamples=50)}
+    text = standings(groups, title="Title", order=by_score(groups))
+    assert "Not compared: voice, words. They are tested on recordings or sentences alone, and not on pairs." in text
+    assert "half (pairs) is not compared: " in text
+    assert "voice (pairs) is not compared" not in text
+
+
 def test_the_drawing_is_read_in_grey_too(groups: Mapping[str, Results]) -> None:
     drawn = draw_standings(groups, by_score(groups))
     assert drawn == draw_standings(groups, by_score(groups)), "the same results give the same file"

@@ -150,7 +150,17 @@ def _notes(results: Results, order: Sequence[str]) -> list[Block]:
     if expected:
         lines = tuple((name, expected[name]) for name in order if name in expected)
         told.append(Table("What the recipes expect", ("system", "expected"), lines, frozenset({1})))
-    told += [f"{name} is not compared: {why}" for name, why in results.not_compared.items()]
+    baseline, *others = results.runs
+    # One of a pair's two is tested once, however many pairs it is in.
+    alone = [one for one in others if baseline.run.paired and one.condition != baseline.condition]
+    if alone:
+        names = ", ".join(name for name in order if name in map(_system, alone))
+        told.append(f"Not compared: {names}. They are tested on recordings or sentences alone, and not on pairs.")
+    told += [
+        f"{one.name} is not compared: {results.not_compared[one.name]}"
+        for one in others
+        if one.name in results.not_compared and one not in alone
+    ]
     return told
 
 
