@@ -81,14 +81,17 @@ def notes(measured: Sequence[Measured]) -> list[str]:
     """What has to be known to read the table."""
     found = []
     for arithmetic, (which, unit) in _PRODUCTS.items():
-        limited = [one for one in measured if one.throughput is not None and one.row.arithmetic == arithmetic]
-        shown = {one.row.cores: one.throughput for one in limited if one.throughput is not None}
-        if shown:
+        limited = [
+            (one.row, one.throughput)
+            for one in measured
+            if one.throughput is not None and one.row.arithmetic == arithmetic
+        ]
+        if limited:
             rates = ", ".join(
                 f"{figure.median / 1e9:.0f} {unit} on {'all cores' if cores is None else _cores(cores)}"
-                for cores, figure in shown.items()
+                for cores, figure in {row.cores: figure for row, figure in limited}.items()
             )
-            names = "" if arithmetic == "float32" else f" of {', '.join(one.row.name for one in limited)}"
+            names = "" if arithmetic == "float32" else f" of {', '.join(row.name for row, _ in limited)}"
             found.append(
                 f"The limit{names} is what the arithmetic of ours would take at the speed of {which}, measured in turn "
                 f"with both: {rates}."

@@ -64,8 +64,8 @@ def test_on_pairs_those_that_hear_or_read_alone_are_not_compared(
 ) -> None:
     folders = [
         write_crossval(tmp_path / "both", name="both (pairs)", rate=0.9, kind="paired"),
-        write_crossval(tmp_path / "words", name="words (pairs)", rate=0.5, kind="paired", conditions=("text",)),
-        write_crossval(tmp_path / "voice", name="voice (pairs)", rate=0.8, kind="paired", conditions=("audio",)),
+        write_run(tmp_path / "words", name="words (pairs)", rate=0.5, kind="paired", conditions=("text",), fold=1),
+        write_run(tmp_path / "voice", name="voice (pairs)", rate=0.8, kind="paired", conditions=("audio",), fold=1),
         write_run(tmp_path / "half", name="half (pairs)", rate=0.8, kind="paired", fold=1),
     ]
     groups = {"pairs": judge_runs([read_run(folder) for folder in folders], resamples=50)}

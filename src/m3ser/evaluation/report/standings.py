@@ -150,17 +150,14 @@ def _notes(results: Results, order: Sequence[str]) -> list[Block]:
     if expected:
         lines = tuple((name, expected[name]) for name in order if name in expected)
         told.append(Table("What the recipes expect", ("system", "expected"), lines, frozenset({1})))
-    baseline, *others = results.runs
+    baseline, *_ = results.runs
+    missing = [one for one in results.runs if one.name in results.not_compared]
     # One of a pair's two is tested once, however many pairs it is in.
-    alone = [one for one in others if baseline.run.paired and one.condition != baseline.condition]
+    alone = [one for one in missing if baseline.run.paired and one.condition != baseline.condition]
     if alone:
         names = ", ".join(name for name in order if name in map(_system, alone))
         told.append(f"Not compared: {names}. They are tested on recordings or sentences alone, and not on pairs.")
-    told += [
-        f"{one.name} is not compared: {results.not_compared[one.name]}"
-        for one in others
-        if one.name in results.not_compared and one not in alone
-    ]
+    told += [f"{one.name} is not compared: {results.not_compared[one.name]}" for one in missing if one not in alone]
     return told
 
 

@@ -279,13 +279,10 @@ def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dic
         # The command names folders of this machine, which a record that is kept for others has no use for.
         record["facts"] = {key: value for key, value in facts().items() if key != "command"}
     # In one order, however they came about, so that a record that is kept shows what has changed.
-    record["groups"] = dict(sorted(record["groups"].items(), key=lambda item: _place(item[0])))
+    groups = record["groups"]
+    record["groups"] = {one: groups[one] for one in dict.fromkeys([*GROUPS, *groups]) if one in groups}
     write_whole(file, json.dumps(record, indent=2) + "\n")
     return record
-
-
-def _place(group: str) -> int:
-    return list(GROUPS).index(group) if group in GROUPS else len(GROUPS)
 
 
 def _changes(recipe: Recipe) -> dict[str, str]:
