@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-COMMON = {"errors", "schema", "download", "batching", "bundle", "cores", "files", "page"}
+COMMON = {"errors", "schema", "download", "batching", "bundle", "cores", "files", "page", "profile"}
 BELOW = {
     "errors": set(),
     "schema": {"errors"},
@@ -20,7 +20,8 @@ BELOW = {
     "files": {"errors"},
     "page": {"errors", "page_style"},
     "page_style": set(),
-    "bundle": {"errors", "schema", "bundle_parts"},
+    "bundle": {"errors", "schema", "bundle_parts", "profile"},
+    "profile": {"errors", "files", "bundle_parts"},
     "bundle_parts": {"errors", "schema"},
     "audio": COMMON,
     "text": COMMON,

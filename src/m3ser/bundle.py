@@ -4,6 +4,7 @@
 
     starter/
     ├── bundle.json          what the model is, what it takes, and the size and SHA-256 of every other file
+    ├── audio_centre.npy     the mean audio state of the recordings that it was trained on, where it takes profiles
     ├── audio_encoder.onnx   features (batch, frames, ...), mask (batch, frames) -> states, states_mask
     ├── text_encoder.onnx    input_ids, attention_mask (batch, tokens) -> states
     ├── fusion.onnx          text, text_mask, audio, audio_mask -> logits (batch, labels)
@@ -28,6 +29,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -47,7 +50,8 @@ from m3ser.bundle_parts import (
     plain_file_name,
     slug,
 )
-from m3ser.errors import BundleError
+from m3ser.errors import BundleError, UsageError
+from m3ser.profile import Profile
 
 __all__ = [
     "FORMAT",
@@ -81,12 +85,14 @@ class Bundle:
         manifest: what its bundle.json says; of a head, what it says of that.
         head: the scheme of the head that is asked; None: the model itself is.
         base: the folder that has the files which `folder` has not; None: `folder` has them all.
+        profile: whose recordings it is to hear; None: anybody's.
     """
 
     folder: Path
     manifest: Manifest
     head: str | None = None
     base: Path | None = None
+    profile: Profile | None = None
 
     @classmethod
     def open(cls, folder: str | Path, *, within: Path | None = None, base: Path | None = None) -> Bundle:
@@ -123,14 +129,75 @@ class Bundle:
         head = None if scheme == self.manifest.scheme else scheme
         return replace(self, manifest=self.manifest.with_head(scheme), head=head)
 
+    def with_profile(self, profile: Profile) -> Bundle:
+        """The same files, for the recordings that `profile` was learnt from, and others like them.
+
+        Its version then names the profile ("starter@4+anna"), so that predictions tell.
+
+        Raises:
+            UsageError: the model takes no profiles, or this one is of another audio encoder.
+        """
+        self.require_adaptable()
+        audio = self.manifest.audio
+        assert audio is not None
+        if profile.encoder != self.encoder or len(profile.mean) != audio.dim:
+            raise UsageError(
+                f"Profile '{profile.name}' was learnt with {profile.model}, whose audio encoder is not that of "
+                f"{self.manifest.full_name}; learn it anew with this model (m3ser adapt)."
+            )
+        named = self.manifest.model_copy(update={"version": f"{self.manifest.version}+{profile.name}"})
+        return replace(self, manifest=named, profile=profile)
+
+    def require_adaptable(self) -> None:
+        """Make sure that the model takes profiles.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if self.manifest.audio is None:
+            raise UsageError(f"Model '{self.manifest.full_name}' does not listen, so that no profile can help it.")
+        if self.manifest.audio.centre is None:
+            raise UsageError(
+                f"Model '{self.manifest.full_name}' takes no profiles: its bundle lacks the mean audio state of its "
+                "training (those that were exported before format 4 do)."
+            )
+
+    @property
+    def encoder(self) -> str | None:
+        """SHA-256 of the audio encoder; None: it does not listen."""
+        audio = self.manifest.audio
+        return None if audio is None else self.manifest.files[audio.graph].sha256
+
+    def shift(self) -> NDArray[np.float32] | None:
+        """What is added to every audio state, (dim,); None: nothing, for there is no profile.
+
+        Raises:
+            BundleError: the file of the centre does not hold what it should.
+        """
+        audio = self.manifest.audio
+        if self.profile is None or audio is None or audio.centre is None:
+            return None
+        try:
+            centre = np.load(self.path(audio.centre), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise BundleError(f"File '{audio.centre}' of bundle '{self.folder}' is not an array: {error}.") from error
+        if centre.shape != (audio.dim,) or centre.dtype != np.float32 or not np.isfinite(centre).all():
+            raise BundleError(
+                f"File '{audio.centre}' of bundle '{self.folder}' is an array {centre.shape} of {centre.dtype}; "
+                f"expected ({audio.dim},) of finite float32."
+            )
+        shift: NDArray[np.float32] = centre - self.profile.state()
+        return shift
+
     def path(self, name: str) -> Path:
         """Where the bundle's file `name` is."""
         own = self.folder / name
         return own if self.base is None or own.exists() or own.is_symlink() else self.base / name
 
     def digest(self) -> str:
-        """SHA-256 of bundle.json, which holds that of every other file."""
-        return _sha256(self.folder / MANIFEST_NAME)
+        """SHA-256 of bundle.json, which holds that of every other file; of a profile, too, where there is one."""
+        own = _sha256(self.folder / MANIFEST_NAME)
+        return own if self.profile is None else hashlib.sha256((own + self.profile.digest()).encode()).hexdigest()
 
 
 def read_manifest(folder: str | Path) -> Manifest:

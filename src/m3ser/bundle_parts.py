@@ -27,8 +27,9 @@ __all__ = [
     "slug",
 ]
 
-FORMAT: Final = 3
-"""The layout that is written. Formats 1 and 2 are read, too: neither has heads, and 1 always has both modalities."""
+FORMAT: Final = 4
+"""The layout that is written. Earlier ones are read, too: none has a centre, 1 and 2 have no heads, and 1 always has
+both modalities."""
 
 MANIFEST_NAME = "bundle.json"
 
@@ -94,12 +95,15 @@ class AudioPart(_Part):
         front_end: the features it takes, by their name in ``m3ser.audio.FRONT_ENDS``.
         dim: size of one state.
         max_seconds: the longest stretch the encoder takes at once; longer recordings are cut into windows.
+        centre: file of the mean state of the recordings that the model was trained on (``.npy``, float32, (dim,)),
+            to which a profile (:mod:`m3ser.profile`) moves the states of others; None: it takes no profile.
     """
 
     graph: FileName
     front_end: str
     dim: _Count
     max_seconds: _Positive = 30.0
+    centre: FileName | None = None
 
 
 class TextPart(_Part):
@@ -197,7 +201,7 @@ class Manifest(_Part):
         files: every file but bundle.json itself.
     """
 
-    format: Literal[1, 2, 3] = FORMAT
+    format: Literal[1, 2, 3, 4] = FORMAT
     name: Slug
     version: Slug
     description: str = ""
@@ -265,7 +269,7 @@ class Manifest(_Part):
 
     @property
     def part_files(self) -> tuple[str, ...]:
-        """The files without which there is no model: its graphs, and the tokenizer where it reads text."""
-        heard = () if self.audio is None else (self.audio.graph,)
+        """The files that it names: its graphs, what else its audio part has, and the tokenizer where it reads text."""
+        heard = () if self.audio is None else tuple(filter(None, (self.audio.graph, self.audio.centre)))
         read = () if self.text is None else (self.text.graph, self.text.tokenizer)
         return (*heard, *read, self.fusion.graph, *(head.fusion.graph for head in self.heads))

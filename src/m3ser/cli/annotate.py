@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from m3ser.cli.model_options import ModelName, NoText, TranscriberName
+from m3ser.cli.model_options import ModelName, NoText, ProfileFile, TranscriberName
 from m3ser.cli.predict import checked_language
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
@@ -55,6 +55,7 @@ def annotate(
     ] = None,
     no_text: NoText = False,
     model: ModelName = "starter",
+    profile: ProfileFile = None,
     transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
@@ -133,6 +134,7 @@ def annotate(
                 language=language,
                 engine=engine,  # type: ignore[arg-type]
                 ray_address=ray_address,
+                profile=profile,
             )
         except KeyboardInterrupt:
             with bar.paused():

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from m3ser import __version__
+from m3ser.cli.adapt import adapt
 from m3ser.cli.annotate import annotate
 from m3ser.cli.bench_verb import bench
 from m3ser.cli.compare import compare
@@ -104,6 +105,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(annotate)
 app.command()(timeline)
+app.command()(adapt)
 app.command()(listen)
 app.command()(serve)
 app.command()(demo)

@@ -14,6 +14,7 @@ import typer
 
 import m3ser
 from m3ser.cli.evaluation_scores import print_scores
+from m3ser.cli.model_options import ProfileFile
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache
 from m3ser.cli.terminal import complain, json_line
@@ -106,6 +107,7 @@ def evaluate(
         bool, typer.Option("--resume", help="Go on with the evaluation in FOLDER, if any; what failed is tried again.")
     ] = False,
     cache: Cache = DEFAULT_CACHE,
+    profile: ProfileFile = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Of a bundle. Default: one per physical core."),
@@ -132,7 +134,7 @@ def evaluate(
 
     listener = _transcriber(transcriber) if "transcribed" in sources else None
     labelled = read_part(manifest, part)
-    with _opened(model, cache=cache, threads=threads) as (respondent, audience):
+    with _opened(model, cache=cache, threads=threads, profile=profile) as (respondent, audience):
         verdict = judge(
             respondent,
             labelled,
@@ -184,15 +186,19 @@ def _checked(
 
 
 @contextmanager
-def _opened(model: str, *, cache: Path, threads: int | None) -> Iterator[tuple[Respondent, Audience]]:
+def _opened(
+    model: str, *, cache: Path, threads: int | None, profile: Path | None
+) -> Iterator[tuple[Respondent, Audience]]:
     """The bundle or training that is meant, and who watches it; libraries draw no bars of theirs meanwhile."""
     from m3ser import inference
 
     by_name = any(bundle.name == model for bundle in inference.list_bundles())
     if by_name or not (Path(model) / "recipe.yaml").is_file():
-        recogniser = inference.load(model, transcriber=None, threads=threads, max_seconds=MAX_SECONDS)
+        recogniser = inference.load(model, transcriber=None, threads=threads, max_seconds=MAX_SECONDS, profile=profile)
         yield inference.BundleRespondent(recogniser), _Watcher()
         return
+    if profile is not None:
+        raise UsageError(f"--profile is for bundles, and '{model}' is a training; m3ser export makes a bundle of it.")
     with needing("train", "Judging a training"):
         from m3ser.training.evaluating import RunRespondent
         from m3ser.training.progress import quiet_libraries

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, Threads, TranscriberName
+from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, ProfileFile, Threads, TranscriberName
 from m3ser.cli.predict import checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line
@@ -44,6 +44,7 @@ def listen(
         bool, typer.Option("--json", help="One JSON object a line; those of utterances that go on say final: false.")
     ] = False,
     model: ModelName = "starter",
+    profile: ProfileFile = None,
     transcriber: TranscriberName = None,
     language: LanguageOfWords = None,
     threads: Threads = None,
@@ -65,7 +66,7 @@ def listen(
     from m3ser.audio import microphone
 
     with LateProgress("loading", 1) as progress:
-        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
+        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads, profile=profile)
         if not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)

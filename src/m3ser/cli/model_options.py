@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["LanguageOfWords", "ModelName", "NoText", "Threads", "TranscriberName"]
+__all__ = ["LanguageOfWords", "ModelName", "NoText", "ProfileFile", "Threads", "TranscriberName"]
 
 ModelName = Annotated[
     str,
@@ -29,6 +30,15 @@ LanguageOfWords = Annotated[
     typer.Option("--language", metavar="CODE", show_default=False, help="Of the words, as in m3ser predict."),
 ]
 NoText = Annotated[bool, typer.Option("--no-text", help="Use the voice alone; transcribe nothing.")]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile",
+        metavar="FILE",
+        show_default=False,
+        help="How the speaker or source of the recordings usually sounds (m3ser adapt). Left out: anybody.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),

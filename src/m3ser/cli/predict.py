@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from m3ser.cli.model_options import ModelName, NoText, Threads, TranscriberName
+from m3ser.cli.model_options import ModelName, NoText, ProfileFile, Threads, TranscriberName
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, json_line, percent, printable, stdout_console, style_of
 from m3ser.errors import M3serError, UsageError
@@ -40,6 +40,7 @@ def predict(
     no_text: NoText = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     model: ModelName = "starter",
+    profile: ProfileFile = None,
     transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
@@ -103,6 +104,7 @@ def predict(
             threads=threads,
             max_seconds=max_seconds,
             providers=providers or ("CPUExecutionProvider",),
+            profile=profile,
         )
         if text is None and not no_text:
             with progress.paused():

@@ -61,7 +61,8 @@ def reproduce_starter(
         typer.Option(
             "--only",
             metavar="LIST",
-            help="These groups alone: choice, speakers, corpora, texts, pairs, robustness, costs. Left out: all.",
+            help="These groups alone: choice, speakers, corpora, texts, pairs, robustness, profiles, costs. Left "
+            "out: all.",
             show_default=False,
         ),
     ] = None,
@@ -72,9 +73,9 @@ def reproduce_starter(
     """The starter model's recipes, judged on speakers and corpora that they have never met.
 
     Each is trained on its own split (choice: its validation part is what recipes are chosen by), with each of five
-    groups of speakers left out (speakers, texts, pairs, robustness) and with each corpus left out (corpora), and asked
-    the same questions; of corpora that it never trains with, the model of its own split is asked. An interrupted
-    evaluation goes on where it was. Needs the train and dev extras.
+    groups of speakers left out (speakers, texts, pairs, robustness) and with each corpus left out (corpora; profiles
+    needs both), and asked the same questions; of corpora that it never trains with, the model of its own split is
+    asked. An interrupted evaluation goes on where it was. Needs the train and dev extras.
     """
     with needing("train", "Evaluating a recipe"):
         from m3ser.training.progress import quiet_libraries

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m3ser.cli.model_options import ModelName, TranscriberName
+from m3ser.cli.model_options import ModelName, ProfileFile, TranscriberName
 from m3ser.cli.terminal import complain
 from m3ser.errors import UsageError, needing
 
@@ -20,6 +20,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", help="0 takes any that is free.")] = 8080,
     model: ModelName = "starter",
+    profile: ProfileFile = None,
     transcriber: TranscriberName = None,
     no_transcriber: Annotated[
         bool, typer.Option("--no-transcriber", help="Transcribe nothing: given words, or the voice alone.")
@@ -115,6 +116,7 @@ def serve(
         raise UsageError("--replicas and --ray-address are for Ray; give --engine ray along with them.")
     with needing("serve", "m3ser serve"):
         from m3ser.serving.server import serve as serve_until_stopped
+    from m3ser.profile import read_profile
     from m3ser.serving.keys import read_api_keys
     from m3ser.serving.settings import ServiceSettings
     from m3ser.serving.streaming.limits import StreamLimits
@@ -122,6 +124,7 @@ def serve(
     chosen: dict[str, Any] = {} if workers is None else {"workers": workers}
     settings = ServiceSettings(
         model=model,
+        profile=None if profile is None else read_profile(profile),
         host=host,
         port=port,
         transcriber=None if no_transcriber else transcriber or "auto",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, Threads, TranscriberName
+from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, ProfileFile, Threads, TranscriberName
 from m3ser.cli.predict import STDIN, checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, printable, stdout_console, style_of
@@ -124,6 +124,7 @@ def timeline(
         bool, typer.Option("--resume", help="Go on with an interrupted run that wrote to the same --out.")
     ] = False,
     model: ModelName = "starter",
+    profile: ProfileFile = None,
     transcriber: TranscriberName = None,
     language: LanguageOfWords = None,
     threads: Threads = None,
@@ -158,7 +159,7 @@ def timeline(
     _check_journal(journal, resume=resume)
     cuts = _cuts(dict(zip(RULES, (pause, shortest, join, longest, padding), strict=True)))
     with LateProgress("recognising", 0, unit="s of sound", time_left=True) as progress:
-        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads)
+        recogniser = inference.load(model, transcriber=transcriber or "auto", threads=threads, profile=profile)
         if words is None and not no_text:
             with progress.paused():
                 note_missing_transcriber(recogniser)

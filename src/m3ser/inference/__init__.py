@@ -2,7 +2,8 @@
 
 from m3ser.inference.catalogue import ListedBundle, list_bundles
 from m3ser.inference.graphs import SessionSettings
-from m3ser.inference.recogniser import Recogniser, load
+from m3ser.inference.loading import load
+from m3ser.inference.recogniser import Recogniser
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.respondent import BundleRespondent
 from m3ser.inference.stream import Stream

@@ -21,7 +21,7 @@ _BASE = "starter"  # whose files the others need not repeat
 _HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>\w[\w.-]*))?", re.ASCII)
 
 # What a bundle is made of. Other files of a Hub repository (checkpoints, training logs) are left where they are.
-_HUB_PATTERNS = [MANIFEST_NAME, "*.onnx", "tokenizer.json", "parity.json", "README.md"]
+_HUB_PATTERNS = [MANIFEST_NAME, "*.onnx", "*.npy", "tokenizer.json", "parity.json", "README.md"]
 
 
 @dataclass(frozen=True)

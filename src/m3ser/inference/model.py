@@ -50,6 +50,7 @@ class Model:
             path = bundle.path(text.tokenizer)
             self._tokenizer = load_tokenizer(path, text.max_tokens, special_tokens=text.special_tokens)
         self._audio_budget = int(_AUDIO_SECONDS * frames_per_second)
+        self._shift = bundle.shift()
 
     def predict(self, utterances: Sequence[Prepared]) -> list[Prediction]:
         """One prediction per utterance; each is what it would be alone, within the rounding of float32.
@@ -64,7 +65,20 @@ class Model:
             raise BundleError(f"Model '{self._manifest.full_name}' gave scores that are NaN or infinite; it is broken.")
         return [self._prediction(*pair) for pair in zip(utterances, logits, strict=True)]
 
+    def voices(self, utterances: Sequence[Prepared]) -> list[NDArray[np.float64]]:
+        """The mean audio state (dim,) of each utterance, as the encoder gives it; what profiles are made of.
+
+        Raises:
+            BundleError: as :meth:`predict`.
+        """
+        return [states.mean(axis=0, dtype=np.float64) for states in self._heard(utterances)]
+
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
+        """As :meth:`_heard`, moved to where the profile says."""
+        heard = self._heard(utterances)
+        return heard if self._shift is None else [states + self._shift for states in heard]
+
+    def _heard(self, utterances: Sequence[Prepared]) -> list[States]:
         """Audio states (steps, dim) of each utterance, (0, dim) where it has no sound; none if it is not looked at."""
         graph, part = self._graphs.audio, self._manifest.audio
         if graph is None or part is None:

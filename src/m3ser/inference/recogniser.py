@@ -5,73 +5,44 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from m3ser.audio import SAMPLE_RATE, AudioSource, source_name
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
-from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
+from m3ser.inference.learning import learn
 from m3ser.inference.model import Model
 from m3ser.inference.preparation import Preparation, Prepared
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest, as_request
 from m3ser.inference.stream import Stream
 from m3ser.inference.timeline import Channels, CutSettings, Timeline, TimelineSettings
+from m3ser.profile import Profile
 from m3ser.schema import Prediction
 from m3ser.text.asr import Transcriber
 from m3ser.text.timed import Spoken, read_words
 
-__all__ = ["Recogniser", "load"]
-
-MAX_SECONDS = 600.0
-"""The longest recording that is taken for one utterance, unless the caller says otherwise."""
+__all__ = ["Recogniser"]
 
 _LARGEST_CHUNK = 8  # utterances that are recognised together, at most
 _DECODERS = 4  # threads that read files ahead, at most
 
 
-def load(
-    name_or_folder: str | os.PathLike[str] = "starter",
-    *,
-    transcriber: Transcriber | str | None = "auto",
-    threads: int | None = None,
-    providers: Sequence[str] = ("CPUExecutionProvider",),
-    max_seconds: float = MAX_SECONDS,
-) -> Recogniser:
-    """Open a bundle and check every file of it; its graphs are loaded when they are first needed.
-
-    Args:
-        name_or_folder: a bundle that comes with m3ser ("starter"), a bundle's folder, or a Hugging Face Hub id
-            ("owner/name", "owner/name@revision").
-        transcriber: what turns speech into text where none is given. "auto": the first one that is installed, the voice
-            alone where none is; "moonshine" or "faster-whisper:size"; an object of your own; None: the voice alone.
-        threads: processor threads for the model; None: one per physical core.
-        providers: ONNX Runtime execution providers by their own names, the preferred one first.
-        max_seconds: the longest recording to accept.
-
-    Raises:
-        UsageError: an unknown name, provider or transcriber, or an impossible number.
-        MissingExtraError: the transcriber asked for is not installed.
-        BundleError: the bundle is missing, damaged, of a newer format, or cannot be fetched.
-    """
-    if not max_seconds > 0:
-        raise UsageError(f"max_seconds is {max_seconds}; it must be above 0.")
-    settings = SessionSettings(threads=threads, providers=tuple(providers))
-    return Recogniser(find_bundle(name_or_folder), settings=settings, transcriber=transcriber, max_seconds=max_seconds)
-
-
 class Recogniser:
-    """Recognises the emotion of utterances with one bundle. Made by :func:`load`; several threads may use it at once.
+    """Recognises the emotion of utterances with one bundle; several threads may use it at once.
+
+    Made by :func:`~m3ser.inference.load`.
 
     Args:
         bundle: the opened bundle.
         settings: how ONNX Runtime is to run it.
-        transcriber: see :func:`load`.
+        transcriber: see :func:`~m3ser.inference.load`.
         max_seconds: the longest recording to accept.
     """
 
@@ -235,6 +206,41 @@ class Recogniser:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def learn(
+        self,
+        recordings: Iterable[Request | AudioSource],
+        *,
+        name: str = "profile",
+        on_failure: Callable[[M3serError], None] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Profile:
+        """Learn how a speaker, or a source of recordings, usually sounds, so that its recordings are judged better.
+
+        .. code-block:: python
+
+            anna = recogniser.learn(Path("anna").glob("*.wav"), name="anna")
+            m3ser.load(profile=anna).predict("anna/new.wav")
+
+        Ten utterances help, thirty are enough; of the emotions that are to be expected, for what most of them have in
+        common is taken for usual. They need no labels. Recordings of more than 30 s are cut into utterances first, as
+        by :meth:`timeline`.
+
+        Args:
+            recordings: of one person, or at least by one microphone or line; their words are not used.
+            name: what predictions call the profile: letters, digits, ".", "_" and "-".
+            on_failure: told of each recording that cannot be used; None: the first such is raised.
+            progress: told how many recordings have been heard, after each.
+
+        Returns:
+            The profile, for :func:`~m3ser.inference.load`, or to be kept by its ``write``.
+
+        Raises:
+            UsageError: the model takes no profiles, or no such name.
+            AudioError, MissingExtraError: a recording cannot be used.
+            DataError: none of the recordings can be used, or there is none.
+        """
+        return learn(self, recordings, name=name, on_failure=on_failure, progress=progress)
+
     def timeline(
         self,
         audio: AudioSource,
@@ -326,6 +332,14 @@ class Recogniser:
             cuts=cuts,
             provisional_seconds=provisional_seconds,
         )
+
+    def voice_states(self, utterances: Sequence[Request]) -> list[NDArray[np.float64]]:
+        """The mean audio state (dim,) of each of a few utterances, whatever the profile.
+
+        Raises:
+            AudioError, BundleError: as :meth:`predict`.
+        """
+        return self._model.voices([self._preparation.prepare(utterance) for utterance in utterances])
 
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")

@@ -39,6 +39,7 @@ def load_recogniser(settings: ServiceSettings) -> Recogniser:
         transcriber=transcriber_for(settings.transcriber, settings.lanes),
         threads=1,
         max_seconds=settings.max_duration,
+        profile=settings.profile,
     )
 
 

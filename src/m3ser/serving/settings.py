@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from m3ser.cores import available_cores
 from m3ser.errors import UsageError
+from m3ser.profile import Profile
 from m3ser.serving.streaming.limits import StreamLimits
 
 __all__ = ["LARGEST_BATCH", "ServiceSettings"]
@@ -22,6 +23,7 @@ class ServiceSettings:
 
     Attributes:
         model: the bundle, as :func:`m3ser.inference.load` names it.
+        profile: how the speaker or source of all recordings usually sounds; None: anybody.
         host, port: where to listen; port 0: any that is free.
         workers: processes that decode recordings.
         lanes: threads that answer, each with one processor thread.
@@ -46,6 +48,7 @@ class ServiceSettings:
     """
 
     model: str = "starter"
+    profile: Profile | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = field(default_factory=lambda: min(4, available_cores()))

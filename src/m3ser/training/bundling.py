@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,12 @@ from m3ser.training.card import Answer, model_card
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.exporting import export_fusion
+from m3ser.training.exporting.centre import CENTRE, centre_file
 from m3ser.training.exporting.inputs import window_seconds
+from m3ser.training.exporting.runners import GraphModel
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
+from m3ser.training.progress import waiting
 from m3ser.training.recipe import BundleRecipe, PairedRecipe
 from m3ser.training.run import Trained
 from m3ser.training.scoring import Scores, conditions, fit_bundle_temperatures, score
@@ -112,6 +115,7 @@ def bundle_trained(
         )
         for name, answer in zip(exported, answers, strict=True)
     )
+    centre = _centre(trained, encoders)
     infos = [get_reader(name).INFO for name in (*data.voices, *data.sentences)]
     manifest = Manifest(
         name=slug(recipe.name),
@@ -126,6 +130,7 @@ def bundle_trained(
             front_end=audio_encoder.front_end,
             dim=audio_encoder.dim,
             max_seconds=window_seconds(trained.encoders),
+            centre=None if centre is None else CENTRE,
         ),
         text=TextPart(
             graph=_TEXT,
@@ -149,8 +154,23 @@ def bundle_trained(
         _TEXT: encoders.text.SerializeToString(),
         _TOKENIZER: tokenizer_file,
         _CARD: card.encode(),
+        **({} if centre is None else {CENTRE: centre}),
     }
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), tuple(answers))
+
+
+def _centre(trained: Trained, encoders: EncoderGraphs) -> bytes | None:
+    """As the exported encoder hears the training part."""
+    audio_encoder, *_ = both_encoders(trained)
+    model = GraphModel({"audio": encoders.audio}, {"audio": audio_encoder.dim}, whole_numbers=encoders.whole_numbers)
+    training, _ = trained.part("train")
+    with waiting() as progress:
+
+        def task(what: str, total: int) -> Callable[[], object]:
+            found = progress.add_task(what, total=total)
+            return lambda: progress.advance(found)
+
+        return centre_file(model, training, trained.encoders, waiting=task)
 
 
 def _judged(trained: Trained, encoders: EncoderGraphs, fusion: onnx.ModelProto, *, cache: Path) -> Answer:

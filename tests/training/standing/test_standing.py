@@ -90,7 +90,7 @@ def test_one_group_after_the_other(reproduce: Any) -> None:
 
 @pytest.mark.slow
 def test_all_groups(reproduce: Any) -> None:
-    result = reproduce("--only", "choice,speakers,corpora,texts,pairs,robustness", "--json")
+    result = reproduce("--only", "choice,speakers,corpora,texts,pairs,robustness,profiles", "--json")
     assert result.exit_code == 0, result.output
     groups = json.loads(result.stdout)["starter"]["groups"]
     # Every speaker is tested once, and every corpus.
@@ -102,6 +102,13 @@ def test_all_groups(reproduce: Any) -> None:
     assert pairs["both"]["n"] == 2 * pairs["voice"]["n"]
     assert "own words" not in pairs, "neither corpus tells words that the model reads"
     assert {"half without words", "half without words, voice alone"} <= set(pairs)
+    for title, group in (("unseen speakers", "speakers"), ("unseen corpora", "corpora")):
+        found = groups["profiles"]["scores"][title]
+        assert found["none"] == {name: one for name, one in groups[group]["scores"].items() if name in found["none"]}
+        assert found["the speaker"]["all"]["n"] == found["none"]["all"]["n"]
+        assert found["the speaker"]["mean without"] == pytest.approx(
+            sum(found["none"][name]["ua"] for name in ("emodb", "savee")) / 2
+        )
 
 
 @pytest.mark.slow
@@ -126,7 +133,9 @@ def test_corpora_that_a_recipe_does_not_train_with(reproduce: Any, data: Path) -
 def test_a_group_that_is_none(reproduce: Any) -> None:
     result = reproduce("--only", "speed")
     assert result.exit_code == 2
-    assert "known are choice, speakers, corpora, texts, pairs, robustness, costs" in result.stderr.replace("\n", " ")
+    assert "known are choice, speakers, corpora, texts, pairs, robustness, profiles, costs" in result.stderr.replace(
+        "\n", " "
+    )
 
 
 def test_a_recipe_without_pairs(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ page can be written again where nothing can be trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from m3ser.evaluation.report.content import Block, Chapter, Code
@@ -35,6 +35,8 @@ _PREFACE = (
     "whatever a recipe trains with. Their own words are RAVDESS's two sentences, which are in no training's words. "
     "Statements are made-up sentences of the list that a recipe with plain pairs trains with, of its validation part: "
     "they flatter such a recipe. A voice is emotional where it is not neutral; its score is that of the voice alone.",
+    "Profiles (h) are made of unlabelled recordings of the speaker or corpus of the one that is judged, which is never "
+    "among them.",
 )
 
 
@@ -144,6 +146,16 @@ _DEGRADED = (
     "12 dB softer",
     "reverberation",
 )
+_PROFILES = (
+    "the speaker",
+    "30 of the speaker",
+    "10 of the speaker",
+    "10 of the speaker, 70% neutral",
+    "10 of the speaker, all neutral",
+    "the corpus",
+    "30 of the corpus",
+    "30 of the corpus, 70% neutral",
+)
 _BY_CORPUS: tuple[Column, ...] = tuple((name, _at(name, show=_ua)) for name in _CORPORA)
 _PAIRED: tuple[Column, ...] = (
     ("voice alone", _at("voice", show=_ua)),
@@ -205,6 +217,20 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         "robustness",
         (("clean, UA", _at("clean", show=_ua)), *((name, _at(name, "loss", show=_points)) for name in _DEGRADED)),
     ),
+    *(
+        (
+            f"(h) Profiles, {what}, the voice alone: UA, mean of the corpora",
+            "profiles",
+            (
+                ("no profile", _at(what, "the speaker", "mean without", show=_plain)),
+                *((f"of {kind}", _at(what, kind, "mean", show=_plain)) for kind in _PROFILES),
+                ("points by 30 of the speaker", _at(what, "30 of the speaker", "change", show=_change)),
+                ("ECE without", _at(what, "none", "all", "ece", show=_plain)),
+                ("ECE by 30 of the speaker", _at(what, "30 of the speaker", "all", "ece", show=_plain)),
+            ),
+        )
+        for what in ("unseen corpora", "unseen speakers")
+    ),
     (
         "(g) Size, time, memory",
         "costs",
@@ -230,11 +256,19 @@ def _side_by_side(records: Sequence[Record], group: str, columns: Sequence[Colum
 
 def _tested(scores: Record) -> str:
     """On how much: the largest of what a group was asked."""
-    counts = [(found["n"], found["units"]) for found in scores.values() if isinstance(found, Mapping) and "n" in found]
+    counts = list(_counts(scores))
     if not counts:
         return "Measured"
     n, units = max(counts)
     return f"At most {n:,} answers of {units:,} speakers (of words alone: sentences) to one question"
+
+
+def _counts(scores: Record) -> Iterator[tuple[int, int]]:
+    for found in scores.values():
+        if isinstance(found, Mapping) and "n" in found:
+            yield found["n"], found["units"]
+        elif isinstance(found, Mapping):
+            yield from _counts(found)
 
 
 def _changes(records: Sequence[Record]) -> Table:

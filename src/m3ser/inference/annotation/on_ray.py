@@ -26,9 +26,11 @@ from m3ser import __version__
 from m3ser.errors import BundleError, M3serError
 from m3ser.inference.annotation.crew import Crew, processes_for
 from m3ser.inference.annotation.worker import Answer, Answers, Setup, Task
-from m3ser.inference.catalogue import find_bundle, name_of
+from m3ser.inference.catalogue import name_of
 from m3ser.inference.cluster import ray_cluster
+from m3ser.inference.loading import open_bundle
 from m3ser.inference.requests import Request
+from m3ser.profile import Profile
 from m3ser.text.asr import Transcriber
 
 __all__ = ["answer_on_ray"]
@@ -118,6 +120,7 @@ class _Brief:
         folder: where names of recordings that are not absolute begin.
         node: Ray's id of the machine that asks.
         version: of m3ser there.
+        profile: whose recordings they are.
     """
 
     model: str
@@ -128,17 +131,18 @@ class _Brief:
     folder: str
     node: str
     version: str = __version__
+    profile: Profile | None = None
 
     def setup(self) -> Setup:
         """The setup on this machine.
 
         Raises:
             BundleError: it has another m3ser, or not this bundle.
-            M3serError: see :func:`m3ser.inference.catalogue.find_bundle`.
+            M3serError: see :func:`m3ser.inference.load`.
         """
         if __version__ != self.version:
             raise BundleError(f"m3ser is {__version__} here; expected {self.version}, as where annotate was called.")
-        bundle = find_bundle(self.model)
+        bundle = open_bundle(self.model, self.profile)
         if bundle.digest() != self.digest:
             raise BundleError(f"Bundle '{self.model}' is not the one here that it is where annotate was called.")
         return Setup(bundle, self.providers, self.transcriber, self.max_seconds)
@@ -155,6 +159,7 @@ def _brief(setup: Setup) -> _Brief:
         setup.max_seconds,
         str(Path.cwd()),
         ray.get_runtime_context().get_node_id(),
+        profile=setup.bundle.profile,
     )
 
 

@@ -28,10 +28,10 @@ from m3ser.inference.annotation.listing import Listing, Words, request_for
 from m3ser.inference.annotation.sources import find_items, has_manifest
 from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
 from m3ser.inference.annotation.worker import Answer, Setup
-from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.graphs import SessionSettings
-from m3ser.inference.recogniser import MAX_SECONDS
+from m3ser.inference.loading import MAX_SECONDS, open_bundle
 from m3ser.inference.requests import Request
+from m3ser.profile import Profile
 from m3ser.text.asr import Transcriber, default_transcriber, get_transcriber
 from m3ser.text.language_codes import language_code
 
@@ -108,6 +108,7 @@ def annotate(
     language: str | None = None,
     engine: Engine = "local",
     ray_address: str | None = None,
+    profile: Profile | str | os.PathLike[str] | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -146,6 +147,7 @@ def annotate(
         engine: "local": on this machine; "ray": on a Ray cluster (extra ``ray``), which has to have m3ser and the
             recordings on each machine. The answers are the same, and either goes on with what the other began.
         ray_address: see :func:`m3ser.inference.cluster.ray_cluster`.
+        profile: see :func:`m3ser.load`.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -162,7 +164,7 @@ def annotate(
     _check(paths, out, text=text, workers=workers, max_seconds=max_seconds, engine=engine)
     language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
-    bundle = find_bundle(model)
+    bundle = open_bundle(model, profile)
     setup = Setup(bundle, SessionSettings(providers=tuple(providers)).providers, listener, max_seconds)
     heard_by = listener if listener is None or isinstance(listener, str) else listener.name
     settings: dict[str, Any] = {

@@ -16,7 +16,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.encoding import Encoders
 from m3ser.training.states import Recording, token_ids
 
-__all__ = ["Inputs", "Sample", "random_inputs", "window_seconds"]
+__all__ = ["Inputs", "Sample", "random_inputs", "window_seconds", "windows_of"]
 
 _WINDOW_SECONDS = 30.0
 _LONGEST = 600.0  # what prediction takes at most
@@ -112,13 +112,10 @@ class Sample:
         return heard or (self._encoders.text is not None and bool(utterance.text))
 
     def _inputs(self, utterance: Utterance) -> Inputs:
-        audio, tokens = self._encoders.audio, self._encoders.tokens
+        tokens = self._encoders.tokens
         stretches: tuple[NDArray[np.float32], ...] = ()
-        if audio is not None and utterance.audio is not None:
-            front_end = FRONT_ENDS[audio.front_end]
-            features = front_end.features(Recording(utterance.audio, utterance.start, utterance.end).waveform())
-            longest = max(1, int(window_seconds(self._encoders) * front_end.frames_per_second))
-            stretches = tuple(windows(features, longest=longest))
+        if self._encoders.audio is not None and utterance.audio is not None:
+            stretches = windows_of(Recording(utterance.audio, utterance.start, utterance.end), self._encoders)
         ids = None
         if tokens is not None and utterance.text:
             (ids,) = token_ids([utterance.text], tokens)
@@ -126,6 +123,18 @@ class Sample:
         words = utterance.extra.get("text_emotion")
         text_label = None if words is None else self._scheme.index_of(words)
         return Inputs(stretches, ids, self._scheme.index_of(utterance.emotion), text_label)
+
+
+def windows_of(recording: Recording, encoders: Encoders) -> tuple[NDArray[np.float32], ...]:
+    """The features of a recording, each (frames, ...) and no longer than the audio encoder takes.
+
+    Raises:
+        AudioError: it cannot be used.
+    """
+    assert encoders.audio is not None
+    front_end = FRONT_ENDS[encoders.audio.front_end]
+    longest = max(1, int(window_seconds(encoders) * front_end.frames_per_second))
+    return tuple(windows(front_end.features(recording.waveform()), longest=longest))
 
 
 def random_inputs(encoders: Encoders, *, count: int, seed: int = 0) -> list[Inputs]:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from m3ser.errors import RecipeError
 from m3ser.evaluation import PredictionTable, concatenate
 from m3ser.schema import Utterance
 from m3ser.training.corpus import Prepared, prepare
 from m3ser.training.crossval import crossvalidate
 from m3ser.training.encoding import Encoders, load_encoders, prepare_material
-from m3ser.training.judging import logits_of, predictions
+from m3ser.training.judging import Logits, logits_of, predictions
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import PairedRecipe, Recipe
 from m3ser.training.run import SCORES, open_model
-from m3ser.training.standing.questions import Question
+from m3ser.training.standing.profiles import moved
+from m3ser.training.standing.questions import Question, voice, voices_of
 
 __all__ = ["HeldOut", "Kept", "train_folds"]
 
@@ -55,6 +57,9 @@ class HeldOut:
         Args:
             questions: the utterances of a fold, with their parts, to what its model is asked.
 
+        Raises:
+            RecipeError: a question with profiles, and an audio encoder that learns.
+
         Returns:
             Question -> predictions, calibrated with the temperatures that the fold found on its validation part.
         """
@@ -72,13 +77,25 @@ class HeldOut:
         fusion, encoders = open_model(run, encoders)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         examples = [example for question in questions for example in question.asked.examples]
+        training: tuple[Utterance, ...] = ()
+        if any(question.profiles is not None for question in questions):
+            if encoders.audio is None or not encoders.audio.computed_once:
+                raise RecipeError("Profiles are judged with frozen audio encoders, and this recipe's learns.")
+            training = voices_of(self.prepared.fold(number)[0], "train")
+            examples += voice(training, self.recipe.data.emotion_scheme).asked.examples
         material = prepare_material(encoders, examples, cache=self.cache, device=device)
         model = fusion if encoders.all_frozen else Learner(fusion, encoders)
-        logits = logits_of(model, material, device=device)
+
+        def logits(question: Question) -> Logits:
+            if question.profiles is None:
+                return logits_of(model, material, device=device)
+            states = moved(question, material, training)
+            return logits_of(model, replace(material, audio=states), device=device)
+
         return [
             predictions(
                 [question.asked],
-                logits,
+                logits(question),
                 labels=self.recipe.data.emotion_scheme.classes,
                 temperatures=json.loads((run / SCORES).read_text(encoding="utf-8"))["temperatures"],
                 fold=f"fold{number}",

@@ -48,10 +48,13 @@ class Question:
     Attributes:
         name: the same in every fold ("voice", "noise at 5 dB").
         asked: the examples.
+        profiles: the recordings that each example's profile is made of (:mod:`m3ser.training.standing.profiles`); None:
+            it is judged without one.
     """
 
     name: str
     asked: Asked
+    profiles: tuple[tuple[Recording, ...], ...] | None = None
 
 
 def voices_of(utterances: Iterable[Utterance], part: str) -> tuple[Utterance, ...]:

@@ -33,6 +33,7 @@ from m3ser.training.run import open_run
 from m3ser.training.standing import questions as asked
 from m3ser.training.standing import scores as scored
 from m3ser.training.standing.folds import HeldOut, Kept, train_folds
+from m3ser.training.standing.profiles import profiled
 from m3ser.training.standing.questions import Question
 
 __all__ = ["GROUPS", "STANDING", "evaluate_standing", "record_group"]
@@ -193,6 +194,21 @@ def _robustness(one: _Evaluation) -> dict[str, Any]:
     return scored.degradation_losses(found)
 
 
+def _profiles(one: _Evaluation) -> dict[str, Any]:
+    """(h): the voices of (a) and of (b), with profiles of their speakers or corpora."""
+    found: dict[str, Any] = {}
+    for title, held_out in (("unseen speakers", one.speaker), ("unseen corpora", one.corpus)):
+        answers = one.ask(
+            held_out, lambda pairs: profiled(asked.voices_of(pairs, "test"), one.scheme), about=f"profiles, {title}"
+        )
+        plain = answers.pop("voice")
+        found[title] = {
+            "none": scored.by_corpus(plain),
+            **{name: scored.with_profile(plain, table) for name, table in answers.items()},
+        }
+    return found
+
+
 def _own_words(answers: Mapping[str, PredictionTable]) -> dict[str, Any]:
     """Of corpora in the language that the model reads."""
     if "own words" not in answers:
@@ -210,6 +226,7 @@ GROUPS: Mapping[str, Callable[[_Evaluation], dict[str, Any]]] = MappingProxyType
         "texts": _texts,
         "pairs": _pairs,
         "robustness": _robustness,
+        "profiles": _profiles,
     }
 )
 """What can be asked for, in the order in which it is done."""

@@ -12,7 +12,15 @@ from m3ser.corpora.drawing import uniform
 from m3ser.evaluation import PredictionTable, compare, concatenate
 from m3ser.evaluation.conflict import conflict_flips
 
-__all__ = ["by_corpus", "cost_of_words", "degradation_losses", "half_missing", "paired_scores", "scores"]
+__all__ = [
+    "by_corpus",
+    "cost_of_words",
+    "degradation_losses",
+    "half_missing",
+    "paired_scores",
+    "scores",
+    "with_profile",
+]
 
 Record = dict[str, Any]
 
@@ -41,6 +49,19 @@ def by_corpus(table: PredictionTable) -> Record:
     corpora = np.array(table.extra["corpus"])
     own = {str(name): scores(table.where(mask=corpora == name)) for name in np.unique(corpora)}
     return {**own, "all": scores(table)}
+
+
+def with_profile(plain: PredictionTable, adapted: PredictionTable) -> Record:
+    """By corpus with a profile, and what it changes in UA: the mean over corpora, and on all recordings together."""
+    found = by_corpus(adapted)
+    before = by_corpus(plain)
+    own = [name for name in found if name != "all"]
+    return {
+        **found,
+        "mean": sum(found[name]["ua"] for name in own) / len(own),
+        "mean without": sum(before[name]["ua"] for name in own) / len(own),
+        "change": _change(plain, adapted),
+    }
 
 
 def paired_scores(voice: PredictionTable, pairs: PredictionTable) -> Record:
@@ -83,13 +104,8 @@ def cost_of_words(voice: PredictionTable, given: PredictionTable) -> Record:
     """What words that tell nothing cost: the voice alone, the same recordings with them, and the difference in UA."""
     heard = voice.where(mask=np.isin(voice.utterances, given.utterances))
     # A comparison is of one condition; these differ in nothing else.
-    found = compare(replace(heard, conditions=given.conditions[:1] * len(heard)), given)
-    change = found.differences["unweighted_accuracy"]
-    return {
-        "voice alone": scores(heard),
-        "with the words": scores(given),
-        "change": {"ua": change.value, "interval": [change.interval.low, change.interval.high], "p": change.p_value},
-    }
+    before = replace(heard, conditions=given.conditions[:1] * len(heard))
+    return {"voice alone": scores(heard), "with the words": scores(given), "change": _change(before, given)}
 
 
 def degradation_losses(answers: Mapping[str, PredictionTable]) -> Record:
@@ -101,3 +117,8 @@ def degradation_losses(answers: Mapping[str, PredictionTable]) -> Record:
             own = scores(table)
             found[name] = {**own, "loss": clean["ua"] - own["ua"]}
     return found
+
+
+def _change(before: PredictionTable, after: PredictionTable) -> Record:
+    change = compare(before, after).differences["unweighted_accuracy"]
+    return {"ua": change.value, "interval": [change.interval.low, change.interval.high], "p": change.p_value}
