@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 import m3ser
 from m3ser.cli.app import app
+from m3ser.corpora import read_manifest
 from m3ser.schema import BASIC7
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -79,16 +81,17 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     assert scores["flip_rate"] is None or 0 <= scores["flip_rate"] <= 1
 
     recogniser = m3ser.load(str(tmp_path / "run" / "bundle"), transcriber=None)
-    assert recogniser.name == "tiny@3"
+    assert recogniser.name == "tiny@4"
     heard = recogniser.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
     assert sum(heard.scores.values()) == pytest.approx(1)
     if more is HEADS:
         seven = m3ser.load(f"{tmp_path / 'run' / 'bundle'}:basic7", transcriber=None)
-        assert seven.name == "tiny@3:basic7"
+        assert seven.name == "tiny@4:basic7"
         found = seven.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None)
         assert tuple(found.scores) == BASIC7.classes
         assert sum(found.scores.values()) == pytest.approx(1)
         assert recogniser.predict(paired_corpora / "emodb" / "wav" / "03a01Wa.wav", text=None) == heard
+    check_centre(recogniser, tmp_path / "run" / "split.csv")
     card = (tmp_path / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
     assert "paired (semi-synthetic)" in card
     assert "CC-BY-NC-SA-4.0" in card
@@ -97,6 +100,17 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     assert ("their products those of whole numbers" in card) == (more is WHOLE_NUMBERS)
     assert str(tmp_path) not in card
     assert str(repository) not in card
+
+
+def check_centre(recogniser: Any, split: Path) -> None:
+    """The bundle's centre is where its own encoder hears the training part, each emotion weighing the same."""
+    training = [u for u in read_manifest(split).utterances if u.split == "train"]
+    own = [
+        recogniser.learn(sorted({u.audio for u in training if u.emotion == emotion})).state()
+        for emotion in {u.emotion for u in training}
+    ]
+    centre = np.load(recogniser.bundle.path(recogniser.bundle.manifest.audio.centre))
+    np.testing.assert_allclose(centre, np.mean(own, axis=0), atol=1e-4)
 
 
 def test_two_bundles_share_their_encoders(paired_corpora: Path, tmp_path: Path, repository: Path) -> None:

@@ -22,6 +22,7 @@ from m3ser.inference.annotation import Annotation, Progress, annotate, on_ray
 from m3ser.inference.annotation.worker import Setup
 from m3ser.inference.catalogue import find_bundle
 from m3ser.inference.cluster import ray_cluster
+from m3ser.profile import Profile
 
 # Not importorskip: a cluster listens on loopback alone only where Ray was not imported before.
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
@@ -255,6 +256,9 @@ def test_a_machine_with_another_model_or_version_is_told_apart(brief: Any, write
     assert brief.setup().bundle.manifest.full_name == "tiny@3"
     with pytest.raises(BundleError, match=r"is not the one here that it is where annotate was called"):
         replace(brief, model=str(write_tiny(version="4"))).setup()
+    profile = Profile(name="a", encoder="0" * 64, model="tiny@3", utterances=1, seconds=1.0, mean=(0.0,))
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' takes no profiles"):
+        replace(brief, profile=profile).setup()
     with pytest.raises(BundleError, match=r"^m3ser is .* here; expected 99, as where annotate was called"):
         replace(brief, version="99").setup()
 

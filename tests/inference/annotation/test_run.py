@@ -126,7 +126,7 @@ def test_other_settings_are_refused(
     kept = out.read_bytes(), answers_of(out)
     with pytest.raises(UsageError, match=r"begun with other settings \(model tiny@3, now tiny@4\): go on with those"):
         tell(folder, model=write_tiny(version="4"))
-    with pytest.raises(UsageError, match=r"\(other weights under the model's name\)"):
+    with pytest.raises(UsageError, match=r"\(other weights, or another profile, under the model's name\)"):
         tell(folder, model=write_tiny(licence="other"))
     with pytest.raises(UsageError, match=r"\(text None, now auto\)"):
         tell(folder, text="auto", transcriber=None)

@@ -129,6 +129,12 @@ def test_a_system_of_one_modality(make_run: MakeRun, tmp_path: Path, settings: l
     done = export_checkpoint(trained.folder, tmp_path / "bundle")
     manifest = done.bundle.manifest
     assert manifest.modalities == looks_at
+    if manifest.audio is not None:
+        # A profile of recordings like those of its training hardly moves anything.
+        training = [Request(u.audio, text=None) for u in trained.part("train")[0]]
+        profile = m3ser.load(tmp_path / "bundle", transcriber=None).learn(training)
+        usual = np.abs(np.asarray(profile.mean)).mean()
+        assert np.abs(done.bundle.with_profile(profile).shift()).mean() < 0.1 * usual
     assert done.parity.fp32.max_logit < 1e-4
     recogniser = m3ser.load(tmp_path / "bundle", transcriber=None, threads=1)
     expected = trained.predictions.where(condition=looks_at[0]).probabilities
@@ -169,6 +175,8 @@ def test_without_the_corpus_noise_is_compared_and_said_so(run: Trained, tmp_path
     assert not done.parity.labelled
     assert done.parity.fp32.ua_change is None
     assert "noise was used" in done.parity.notes[0]
+    assert done.bundle.manifest.audio is not None
+    assert done.bundle.manifest.audio.centre is None, "where its training's recordings are not, its centre is not known"
     with pytest.raises(DataError, match="name a manifest by --calibrate"):
         export_checkpoint(run.folder, tmp_path / "int8", precision="int8")
 

@@ -87,7 +87,7 @@ def _compare(out: Path, path: Path, settings: Mapping[str, Any]) -> None:
     if not isinstance(before, dict):
         raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
     differing = [
-        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights under the model's name"
+        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights, or another profile, under the model's name"
         for name, value in settings.items()
         if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
     ]
