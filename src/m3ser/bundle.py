@@ -27,10 +27,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -52,6 +50,10 @@ from m3ser.bundle_parts import (
 )
 from m3ser.errors import BundleError, UsageError
 from m3ser.profile import Profile
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "FORMAT",
@@ -177,6 +179,8 @@ class Bundle:
         audio = self.manifest.audio
         if self.profile is None or audio is None or audio.centre is None:
             return None
+        import numpy as np  # here, so that the commands' help need not wait for it
+
         try:
             centre = np.load(self.path(audio.centre), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

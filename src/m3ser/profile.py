@@ -15,15 +15,17 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from m3ser.bundle_parts import Slug
 from m3ser.errors import DataError
 from m3ser.files import write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["FEW", "Profile", "read_profile"]
 
@@ -60,6 +62,8 @@ class Profile(BaseModel):
 
     def state(self) -> NDArray[np.float32]:
         """`mean` as an array (dim,)."""
+        import numpy as np  # here, so that the commands' help need not wait for it
+
         return np.array(self.mean, np.float32)
 
     def digest(self) -> str:

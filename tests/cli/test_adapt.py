@@ -86,3 +86,38 @@ def test_what_makes_no_sense(profile: Path, demo_clips: Path, tmp_path: Path) ->
     assert (result.exit_code, "holds no recordings" in result.stderr) == (1, True)
     assert not (tmp_path / "x.json").exists()
     assert profile.is_file()
+
+
+def test_timelines_and_live_speech(profile: Path, demo_clips: Path) -> None:
+    pytest.importorskip("faster_whisper", reason="hears with Silero (the asr extra)")
+    clip = min(demo_clips.glob("*.wav"))
+    result = run("timeline", clip, "--no-text", "--json", "--profile", profile)
+    timeline = json.loads(result.stdout)
+    assert timeline["model"].endswith("+Calls-of-May")
+    live = run("listen", "--file", clip, "--at-once", "--no-text", "--json", "--profile", profile)
+    final = [one for one in map(json.loads, live.stdout.splitlines()) if one["final"]]
+    usual = run("listen", "--file", clip, "--at-once", "--no-text", "--json")
+    others = [one for one in map(json.loads, usual.stdout.splitlines()) if one["final"]]
+    assert [one["scores"] for one in final] == [pytest.approx(one["scores"], abs=0.03) for one in timeline["segments"]]
+    assert [one["scores"] for one in final] != [one["scores"] for one in others]
+
+
+def test_a_service_for_one_source(profile: Path) -> None:
+    pytest.importorskip("fastapi")
+    from m3ser.serving.app import load_recogniser
+    from m3ser.serving.settings import ServiceSettings
+
+    recogniser = load_recogniser(ServiceSettings(transcriber=None, profile=read_profile(profile)))
+    assert recogniser.name.endswith("+Calls-of-May")
+
+
+def test_evaluations(profile: Path, demo_clips: Path, tmp_path: Path) -> None:
+    pytest.importorskip("jiwer")
+    pytest.importorskip("sklearn")
+    manifest = demo_clips / "manifest.csv"
+    result = run("evaluate", "starter", manifest, "--condition", "audio", "--json", "--profile", profile)
+    assert json.loads(result.stdout)["model"].endswith("+Calls-of-May")
+    (tmp_path / "recipe.yaml").touch()
+    result = run("evaluate", tmp_path, manifest, "--profile", profile)
+    assert result.exit_code == 2
+    assert "is a training; m3ser export makes a bundle of it." in result.stderr.replace("\n", " ")

@@ -90,7 +90,7 @@ def test_scores_are_those_of_the_predictions_one_by_one(
     assert (result.exit_code, result.stderr) == (0, "")
     record = json.loads(result.stdout)
     assert list(record["conditions"]) == ["audio", "text", "both"]
-    assert (record["model"], record["part"], record["failed"], record["transcripts"]) == ("starter@3", None, 0, None)
+    assert (record["model"], record["part"], record["failed"], record["transcripts"]) == ("starter@4", None, 0, None)
     table = read_predictions(out / "predictions.csv")
     assert table.labels == LABELS
     rows = read(clips)

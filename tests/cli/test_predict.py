@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,14 +44,15 @@ def test_the_recogniser_is_asked_for_what_the_options_say(m3ser: Run, fake: Any,
         "model": "starter",
         "transcriber": "auto",
         "threads": None,
-        "max_seconds": inference.recogniser.MAX_SECONDS,
+        "max_seconds": inference.loading.MAX_SECONDS,
         "providers": CPU,
+        "profile": None,
     }
 
 
 def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
     of_model = ["--model", "other", "--threads", "3", "--provider", "XProvider"]
-    options = [*of_model, "--transcriber", "faster-whisper:base", "--max-seconds", "3600"]
+    options = [*of_model, "--transcriber", "faster-whisper:base", "--max-seconds", "3600", "--profile", "anna.json"]
     assert m3ser("predict", "a.wav", "b.wav", *options, "--start", "0.5", "--end", "2").exit_code == 0
     assert fake.loaded_with == {
         "model": "other",
@@ -58,6 +60,7 @@ def test_options_reach_the_library(m3ser: Run, fake: Any) -> None:
         "threads": 3,
         "max_seconds": 3600,
         "providers": ["XProvider"],
+        "profile": Path("anna.json"),
     }
     assert [(request.start, request.end) for request in fake.asked] == [(0.5, 2.0)] * 2
 

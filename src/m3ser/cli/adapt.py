@@ -54,12 +54,13 @@ def adapt(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what came of it as one JSON object.")] = False,
 ) -> None:
-    """Learn how a speaker or a source of recordings usually sounds, for --profile of the other commands.
+    """Learn how a speaker or source usually sounds.
 
-    Voices, microphones and lines differ by more than moods do. A profile takes that difference away: on speakers of
-    corpora that the model never met it was the largest gain of all (docs/profiles.md). It needs no labels: about thirty
-    utterances of one person, in the moods that are to be expected, or else of one source; ten help already. From calm
-    recordings alone it would learn that calm is usual, and hear emotion in what is not.
+    Voices, microphones and lines differ by more than moods do. A profile, given to the other commands by --profile,
+    takes that difference away: on speakers of corpora that the model never met, nothing else has helped as much
+    (docs/profiles.md). It needs no labels: about thirty utterances of one person, in the moods that are to be expected,
+    or else of one source; ten help already. From calm recordings alone it would learn that calm is usual, and hear
+    emotion in what is not.
 
     Recordings of more than 30 s are cut into utterances as by m3ser timeline (the asr extra). One that cannot be used
     is a sentence on stderr; the others are still used, and the exit code is 1.

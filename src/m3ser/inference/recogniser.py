@@ -60,7 +60,7 @@ class Recogniser:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@3"."""
+        """The bundle and its version: "starter@4"."""
         return self._bundle.manifest.full_name
 
     @property

@@ -53,7 +53,7 @@ class BundleRespondent:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@3"."""
+        """The bundle and its version: "starter@4"."""
         return self._recogniser.name
 
     @property

@@ -33,6 +33,7 @@ from m3ser.training.exporting import export_fusion
 from m3ser.training.exporting.centre import CENTRE, centre_file
 from m3ser.training.exporting.inputs import window_seconds
 from m3ser.training.exporting.runners import GraphModel
+from m3ser.training.exporting.storage import store_as_fp16
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.progress import waiting
@@ -103,7 +104,7 @@ def bundle_trained(
     audio_encoder, text_encoder, _, tokenizer_file = both_encoders(trained)
     encoders = encoder_graphs(trained)
     exported = {_FUSION: trained, **{f"fusion-{head.recipe.data.scheme}.onnx": head for head in heads}}
-    fusions = {name: export_fusion(one.fusion) for name, one in exported.items()}
+    fusions = {name: _fusion(one, about) for name, one in exported.items()}
     answers = [_judged(one, encoders, fusions[name], cache=Path(cache)) for name, one in exported.items()]
     own, *others = (
         HeadPart(
@@ -157,6 +158,12 @@ def bundle_trained(
         **({} if centre is None else {CENTRE: centre}),
     }
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), tuple(answers))
+
+
+def _fusion(trained: Trained, about: BundleRecipe) -> onnx.ModelProto:
+    """In half the space where the encoders' weights are rounded far more; its products stay those of float32."""
+    graph = export_fusion(trained.fusion)
+    return graph if about.precision == "fp32" else store_as_fp16(graph)
 
 
 def _centre(trained: Trained, encoders: EncoderGraphs) -> bytes | None:

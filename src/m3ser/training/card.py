@@ -109,10 +109,17 @@ conversation.
 
 The voices are acted, and few; the words are English comments from a web forum. Other recordings, spontaneous speech
 above all, will be recognised less well than the tables say: docs/experiments.md of m3ser tells by how much for corpora
-that were left out, for noise, telephones and rooms.
+that were left out, for noise, telephones and rooms.{_profiles(manifest)}
 
 {_failures(own.scores)}
 """
+
+
+def _profiles(manifest: Manifest) -> str:
+    if manifest.audio is None or manifest.audio.centre is None:
+        return ""
+    return """ A profile of who speaks, made of unlabelled recordings by
+`m3ser adapt`, makes up for much of it (docs/profiles.md)."""
 
 
 _STORED = {

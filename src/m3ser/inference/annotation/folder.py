@@ -28,6 +28,7 @@ __all__ = ["ANSWERS", "LIST", "begin", "claimed"]
 
 LIST, ANSWERS = "list.jsonl", "answers.jsonl"
 _SETTINGS, _LOCK = "settings.json", "lock"
+_OTHER_BUNDLE = "other weights, or another profile, under the model's name"
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _compare(out: Path, path: Path, settings: Mapping[str, Any]) -> None:
     if not isinstance(before, dict):
         raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
     differing = [
-        f"{name} {before.get(name)}, now {value}" if name != "bundle" else "other weights, or another profile, under the model's name"
+        f"{name} {before.get(name)}, now {value}" if name != "bundle" else _OTHER_BUNDLE
         for name, value in settings.items()
         if before.get(name) != value and (name != "bundle" or before.get("model") == settings["model"])
     ]
