@@ -309,7 +309,7 @@ class BundleRecipe(_Part):
         licence: SPDX expression for the weights.
         language: BCP 47 code of the words that it reads.
         precision: how the encoders' weights are stored, and in int8 their products, too; see
-            :class:`m3ser.bundle.Manifest`.
+            :class:`m3ser.bundle.Manifest`. Those of the fusion are in float16, but for fp32.
         calibrate: for int8, the voices' corpora of whose training part the ranges of the activations are measured;
             none: all.
         encoders: a bundle's folder, whose encoders are taken in place of this training's own; they have to be the same,

@@ -139,16 +139,24 @@ def _corpora(one: _Evaluation) -> dict[str, Any]:
     def questions(heard: Sequence[Utterance]) -> list[Question]:
         return [asked.voice(heard, one.scheme), asked.own_words(heard, one.scheme, language=one.language)]
 
-    parts = []
-    if len(one.data.voices) > 1 or not one.elsewhere:
-        parts.append(one.ask(one.corpus, lambda pairs: questions(asked.voices_of(pairs, "test")), about="corpora"))
-    if one.elsewhere:
-        parts.append(one.ask(one.chosen, lambda _: questions(one.elsewhere), about="other corpora"))
-    names = [name for name in ("voice", "own words") if any(name in part for part in parts)]
-    answers = {name: concatenate([part[name] for part in parts if name in part]) for name in names}
+    answers = _of_unseen_corpora(one, questions)
     found = scored.by_corpus(answers["voice"])
     own = [scores["ua"] for name, scores in found.items() if name != "all"]
     return {**found, "mean": sum(own) / len(own), **_own_words(answers)}
+
+
+def _of_unseen_corpora(
+    one: _Evaluation, questions: Callable[[Sequence[Utterance]], Sequence[Question]], *, about: str = ""
+) -> dict[str, PredictionTable]:
+    """The answers about recordings of corpora that the model of a fold has not met; see :func:`_corpora`."""
+    parts = []
+    if len(one.data.voices) > 1 or not one.elsewhere:
+        heard = one.ask(one.corpus, lambda pairs: questions(asked.voices_of(pairs, "test")), about=f"{about}corpora")
+        parts.append(heard)
+    if one.elsewhere:
+        parts.append(one.ask(one.chosen, lambda _: questions(one.elsewhere), about=f"{about}other corpora"))
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: concatenate([part[name] for part in parts if name in part]) for name in names}
 
 
 def _texts(one: _Evaluation) -> dict[str, Any]:
@@ -196,11 +204,14 @@ def _robustness(one: _Evaluation) -> dict[str, Any]:
 
 def _profiles(one: _Evaluation) -> dict[str, Any]:
     """(h): the voices of (a) and of (b), with profiles of their speakers or corpora."""
+
+    def questions(heard: Sequence[Utterance]) -> list[Question]:
+        return profiled(heard, one.scheme)
+
+    speakers = one.ask(one.speaker, lambda pairs: questions(asked.voices_of(pairs, "test")), about="profiles, speakers")
+    corpora = _of_unseen_corpora(one, questions, about="profiles, ")
     found: dict[str, Any] = {}
-    for title, held_out in (("unseen speakers", one.speaker), ("unseen corpora", one.corpus)):
-        answers = one.ask(
-            held_out, lambda pairs: profiled(asked.voices_of(pairs, "test"), one.scheme), about=f"profiles, {title}"
-        )
+    for title, answers in (("unseen speakers", speakers), ("unseen corpora", corpora)):
         plain = answers.pop("voice")
         found[title] = {
             "none": scored.by_corpus(plain),
