@@ -13,10 +13,10 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "file": "1001_DFA_ANG_XX.wav",
     "duration": 2.273,
     "label": "angry",
-    "scores": {"angry": 0.676965, "happy": 0.300773, "sad": 0.004305, "neutral": 0.017957},
+    "scores": {"angry": 0.901566, "happy": 0.083672, "sad": 0.003824, "neutral": 0.010938},
     "text": "Don't forget a jacket.",
     "text_source": "given",
-    "model": "starter@3",
+    "model": "starter@4",
     "segments": [],
 }
 """The answer to that clip with that text."""

@@ -90,3 +90,12 @@ def test_states_are_moved_to_the_centre_of_training() -> None:
         assert example.audio is not None
         usual = np.mean([states[one].mean(axis=0) for one in profile], axis=0)
         np.testing.assert_allclose(found[example.audio], states[example.audio] + centre - usual, atol=1e-5)
+
+
+def test_who_has_said_nothing_else_is_judged_without_a_profile() -> None:
+    alone = [HEARD[0]]
+    for question in profiled(alone, IEMOCAP4)[1:]:
+        assert question.profiles == ((),)
+        heard = Recording(alone[0].audio)  # type: ignore[arg-type]
+        states = {heard: np.ones((2, 3), np.float32)}
+        assert moved(question, Material(states, None, {}), alone)[heard].tolist() == states[heard].tolist()

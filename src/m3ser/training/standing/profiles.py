@@ -69,7 +69,7 @@ def moved(
     """The audio states of each recording that is asked about, moved as its profile says.
 
     Args:
-        question: with profiles.
+        question: with profiles; who has said nothing else has an empty one, and is judged without.
         material: states of all recordings, by a frozen encoder.
         training: the utterances that the model was trained on.
     """
@@ -80,8 +80,13 @@ def moved(
     assert centre is not None
     heard = {one: states[one] for one in map(_recording, question.asked.examples)}
     means = {recording: found.mean(axis=0, dtype=np.float64) for recording, found in heard.items()}
+
+    def shift(profile: Sequence[Recording]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = centre - np.mean([means[one] for one in profile], axis=0)
+        return found
+
     return {
-        recording: (found + (centre - np.mean([means[one] for one in profile], axis=0))).astype(np.float32)
+        recording: (found + shift(profile)).astype(np.float32) if profile else found
         for (recording, found), profile in zip(heard.items(), question.profiles, strict=True)
     }
 
@@ -95,7 +100,7 @@ def _drawn(question: Question, kind: _Kind) -> tuple[tuple[Recording, ...], ...]
     neutral = np.array([one.emotion == "neutral" for one in asked.utterances])
     made = []
     for place, (owner, name) in enumerate(zip(owners, asked.names, strict=True)):
-        others = np.array([other for other in groups[owner] if other != place])
+        others = np.array([other for other in groups[owner] if other != place], np.int64)
         chosen = _chosen(others, neutral[others], kind, np.random.default_rng(zlib.crc32(name.encode())))
         made.append(tuple(_recording(asked.examples[other]) for other in chosen))
     return tuple(made)
@@ -110,7 +115,7 @@ def _chosen(
         weights[~neutral] = (1 - kind.neutral) / max(1, (~neutral).sum())
     # Of few neutral recordings as many as there are.
     most = min(kind.most or len(others), int((weights > 0).sum()))
-    return rng.choice(others, most, replace=False, p=weights / weights.sum())
+    return rng.choice(others, most, replace=False, p=weights / weights.sum()) if most else others[:0]
 
 
 def _owner(utterance: Utterance, by: str) -> str:
