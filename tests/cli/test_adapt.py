@@ -80,6 +80,8 @@ def test_few_recordings_and_some_that_cannot_be_used(demo_clips: Path, tmp_path:
 def test_what_makes_no_sense(profile: Path, demo_clips: Path, tmp_path: Path) -> None:
     result = run("adapt", demo_clips, "--out", tmp_path / "no" / "x.json")
     assert (result.exit_code, "there is no folder" in result.stderr) == (2, True)
+    result = run("adapt", demo_clips, "--out", tmp_path, "--overwrite")
+    assert (result.exit_code, "is a folder; expected the name of a file." in result.stderr) == (2, True)
     result = run("predict", min(demo_clips.glob("*.wav")), "--profile", min(demo_clips.glob("*.wav")))
     assert (result.exit_code, "is not a profile as m3ser adapt writes it" in result.stderr) == (1, True)
     result = run("adapt", tmp_path, "--out", tmp_path / "x.json")

@@ -65,6 +65,8 @@ def adapt(
     Recordings of more than 30 s are cut into utterances as by m3ser timeline (the asr extra). One that cannot be used
     is a sentence on stderr; the others are still used, and the exit code is 1.
     """
+    if out.is_dir():
+        raise UsageError(f"'{out}' is a folder; expected the name of a file.")
     if out.exists() and not overwrite:
         raise UsageError(f"'{out}' is already there; name another file, or give --overwrite.")
     if not out.parent.is_dir():
