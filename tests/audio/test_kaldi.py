@@ -38,7 +38,8 @@ def test_wav2vec2_bert_reads_what_its_feature_extractor_gives(noise, samples):
 def test_blocks_of_frames_change_nothing(noise, monkeypatch):
     whole = kaldi.filter_bank(noise, bands=80)
     monkeypatch.setattr(kaldi, "_BLOCK_FRAMES", 7)
-    np.testing.assert_array_equal(kaldi.filter_bank(noise, bands=80), whole)
+    # A product of fewer rows may be added up in another order: on some processors the last digit of a double differs.
+    np.testing.assert_allclose(kaldi.filter_bank(noise, bands=80), whole, rtol=1e-12)
 
 
 def test_silence_is_finite_and_too_little_gives_nothing():

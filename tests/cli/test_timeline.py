@@ -192,12 +192,12 @@ def test_options_reach_the_library(m3ser: Run, call: Path, monkeypatch: pytest.M
         raise UsageError("That was all.")
 
     monkeypatch.setattr("m3ser.inference.load", load)
-    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3"]
+    options = ["--model", "other", "--transcriber", "faster-whisper:base", "--threads", "3", "--profile", "a.json"]
     assert m3ser("timeline", str(call), *options).exit_code == 2
     assert m3ser("timeline", str(call)).exit_code == 2
     assert asked == [
-        (("other",), {"transcriber": "faster-whisper:base", "threads": 3}),
-        (("starter",), {"transcriber": "auto", "threads": None}),
+        (("other",), {"transcriber": "faster-whisper:base", "threads": 3, "profile": Path("a.json")}),
+        (("starter",), {"transcriber": "auto", "threads": None, "profile": None}),
     ]
 
 
