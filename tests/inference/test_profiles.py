@@ -131,6 +131,14 @@ def test_recordings_that_cannot_be_used_are_told(plain: Recogniser, clips: list[
         plain.learn(mixed)
 
 
+def test_a_silent_recording_is_named_and_not_counted(plain: Recogniser, clips: list[Path], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
+    told: list[M3serError] = []
+    found = plain.learn([tmp_path / "silent.wav", clips[0]], on_failure=told.append)
+    assert found == plain.learn(clips[:1])
+    assert ["silent.wav" in str(one) for one in told] == [True]
+
+
 def test_nothing_to_learn_from(plain: Recogniser, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^Nothing to learn from: there are no recordings\.$"):
         plain.learn([])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio import SAMPLE_RATE, AudioSource, open_blocks
-from m3ser.bundle import Bundle
+from m3ser.bundle import Bundle, slug
 from m3ser.errors import DataError, M3serError, UsageError
 from m3ser.inference.requests import Request, as_request
 from m3ser.inference.timeline.cutting import Cutting
@@ -22,15 +21,13 @@ __all__ = ["LONGEST_UTTERANCE", "learn"]
 LONGEST_UTTERANCE = 30.0
 """Seconds beyond which a recording is taken for several utterances."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
 
 class _Recogniser(Protocol):
     """What learning needs of a :class:`~m3ser.inference.Recogniser`."""
 
     @property
     def bundle(self) -> Bundle: ...
-    def voice_states(self, utterances: Sequence[Request]) -> list[NDArray[np.float64]]: ...
+    def voice_state(self, utterance: Request) -> NDArray[np.float64]: ...
 
 
 def learn(
@@ -47,7 +44,7 @@ def learn(
     """
     bundle = recogniser.bundle
     bundle.require_adaptable()
-    if not _NAME.fullmatch(name):
+    if slug(name) != name:
         raise UsageError(f"A profile cannot be called '{name}'; expected letters, digits, '.', '_' and '-'.")
     total: Any = 0.0
     utterances = 0
@@ -56,8 +53,7 @@ def learn(
     for heard, recording in enumerate(recordings, 1):
         try:
             for request, length in _utterances(as_request(recording)):
-                (state,) = recogniser.voice_states([request])
-                total = total + state
+                total = total + recogniser.voice_state(request)
                 utterances += 1
                 seconds += length
         except M3serError as error:
@@ -89,6 +85,7 @@ def _utterances(request: Request) -> Iterator[tuple[Request, float]]:
             waveforms: Iterator[NDArray[np.float32]] = (one.cut.waveform for one in Cutting(blocks, Segmenter))
         else:
             waveforms = iter([np.concatenate(list(blocks))[:, 0]])
+            blocks.check_not_silent()  # here it still has a name
         for waveform in waveforms:
             yield Request(waveform, text=None, sample_rate=SAMPLE_RATE), len(waveform) / SAMPLE_RATE
         blocks.check_not_silent()

@@ -65,13 +65,15 @@ class Model:
             raise BundleError(f"Model '{self._manifest.full_name}' gave scores that are NaN or infinite; it is broken.")
         return [self._prediction(*pair) for pair in zip(utterances, logits, strict=True)]
 
-    def voices(self, utterances: Sequence[Prepared]) -> list[NDArray[np.float64]]:
-        """The mean audio state (dim,) of each utterance, as the encoder gives it; what profiles are made of.
+    def voice(self, utterance: Prepared) -> NDArray[np.float64]:
+        """The mean audio state (dim,) of an utterance, as the encoder gives it.
 
         Raises:
             BundleError: as :meth:`predict`.
         """
-        return [states.mean(axis=0, dtype=np.float64) for states in self._heard(utterances)]
+        (states,) = self._heard([utterance])
+        mean: NDArray[np.float64] = states.mean(axis=0, dtype=np.float64)
+        return mean
 
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
         """As :meth:`_heard`, moved to where the profile says."""

@@ -333,13 +333,13 @@ class Recogniser:
             provisional_seconds=provisional_seconds,
         )
 
-    def voice_states(self, utterances: Sequence[Request]) -> list[NDArray[np.float64]]:
-        """The mean audio state (dim,) of each of a few utterances, whatever the profile.
+    def voice_state(self, utterance: Request) -> NDArray[np.float64]:
+        """The mean audio state (dim,) of one utterance, whatever the profile; what profiles are made of.
 
         Raises:
             AudioError, BundleError: as :meth:`predict`.
         """
-        return self._model.voices([self._preparation.prepare(utterance) for utterance in utterances])
+        return self._model.voice(self._preparation.prepare(utterance))
 
     def _each(self, items: Iterator[Request | AudioSource], *, on_error: str) -> Iterator[Prediction | M3serError]:
         pool = ThreadPoolExecutor(min(_DECODERS, os.cpu_count() or 1), thread_name_prefix="m3ser-decode")
