@@ -217,6 +217,16 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         "robustness",
         (("clean, UA", _at("clean", show=_ua)), *((name, _at(name, "loss", show=_points)) for name in _DEGRADED)),
     ),
+    (
+        "(g) Size, time, memory",
+        "costs",
+        (
+            ("bundle without heads, MB", _at("megabytes", show=lambda value: f"{value:.1f}")),
+            ("times real time, words given", _at("times_real_time", show=lambda value: f"{value:.0f}")),
+            ("times real time, transcribing", _at("transcribing", show=lambda value: f"{value:.0f}")),
+            ("peak memory, MB", _at("peak_megabytes", show=lambda value: f"{value:.0f}")),
+        ),
+    ),
     *(
         (
             f"(h) Profiles, {what}, the voice alone: UA, mean of the corpora",
@@ -230,16 +240,6 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
             ),
         )
         for what in ("unseen corpora", "unseen speakers")
-    ),
-    (
-        "(g) Size, time, memory",
-        "costs",
-        (
-            ("bundle without heads, MB", _at("megabytes", show=lambda value: f"{value:.1f}")),
-            ("times real time, words given", _at("times_real_time", show=lambda value: f"{value:.0f}")),
-            ("times real time, transcribing", _at("transcribing", show=lambda value: f"{value:.0f}")),
-            ("peak memory, MB", _at("peak_megabytes", show=lambda value: f"{value:.0f}")),
-        ),
     ),
 )
 
