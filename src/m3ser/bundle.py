@@ -134,10 +134,24 @@ class Bundle:
     def with_profile(self, profile: Profile) -> Bundle:
         """The same files, for the recordings that `profile` was learnt from, and others like them.
 
-        Its version then names the profile ("starter@4+anna"), so that predictions tell.
+        Its version then names the profile ("starter@4+anna"), so that predictions tell. It takes the place of one that
+        is there already.
 
         Raises:
-            UsageError: the model takes no profiles, or this one is of another audio encoder.
+            UsageError: see :meth:`check_profile`.
+        """
+        self.check_profile(profile)
+        version = self.manifest.version
+        if self.profile is not None:
+            version = version.removesuffix(f"+{self.profile.name}")
+        named = self.manifest.model_copy(update={"version": f"{version}+{profile.name}"})
+        return replace(self, manifest=named, profile=profile)
+
+    def check_profile(self, profile: Profile) -> None:
+        """Make sure that the model takes `profile`.
+
+        Raises:
+            UsageError: it takes no profiles, or this one is of another audio encoder.
         """
         self.require_adaptable()
         audio = self.manifest.audio
@@ -147,8 +161,6 @@ class Bundle:
                 f"Profile '{profile.name}' was learnt with {profile.model}, whose audio encoder is not that of "
                 f"{self.manifest.full_name}; learn it anew with this model (m3ser adapt)."
             )
-        named = self.manifest.model_copy(update={"version": f"{self.manifest.version}+{profile.name}"})
-        return replace(self, manifest=named, profile=profile)
 
     def require_adaptable(self) -> None:
         """Make sure that the model takes profiles.

@@ -234,3 +234,34 @@ def test_what_makes_no_sense_is_bad_use(
     assert result.exit_code == 2
     assert result.stdout == ""
     assert named in result.stderr
+
+
+def test_a_recording_of_few_utterances_cannot_be_adapted_to(m3ser: Run, starter: Path, call: Path) -> None:
+    usual = m3ser("timeline", str(call), "--no-text", "--json", "--channels", "split")
+    result = m3ser("timeline", str(call), "--no-text", "--json", "--channels", "split", "--adapt")
+    assert result.exit_code == 0
+    said = "channels 1 and 2 have too few utterances to learn from (below 10); judged as anybody's."
+    assert result.stderr == f"m3ser: note: {said}\n"
+    found = json.loads(result.stdout)
+    assert found.pop("note") == said[0].upper() + said[1:]
+    assert found == json.loads(usual.stdout)
+
+
+def test_a_recording_is_adapted_to(m3ser: Run, starter: Path, demo_clips: Path, tmp_path: Path) -> None:
+    pause = np.zeros(24_000, np.float32)
+    parts = [part for clip in sorted(demo_clips.glob("*.wav")) for part in (pause, soundfile.read(clip)[0])]
+    soundfile.write(tmp_path / "long.wav", np.concatenate([*parts, pause]), 16_000)
+    result = m3ser("timeline", str(tmp_path / "long.wav"), "--no-text", "--json", "--adapt")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert found["model"].endswith("+own")
+    assert "note" not in found
+
+
+def test_two_profiles_and_no_file(m3ser: Run, starter: Path, call: Path) -> None:
+    result = m3ser("timeline", str(call), "--adapt", "--profile", "anna.json")
+    assert result.exit_code == 2
+    assert "--adapt makes a profile of the recording, and --profile brings one" in result.stderr.replace("\n", " ")
+    result = m3ser("timeline", "-", "--adapt")
+    assert result.exit_code == 2
+    assert "--adapt reads the recording twice" in result.stderr.replace("\n", " ")

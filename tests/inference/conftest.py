@@ -6,6 +6,7 @@ show in the scores.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from m3ser import inference
 from m3ser.audio import FRONT_ENDS
-from m3ser.bundle import AudioPart, Bundle, FusionPart, Manifest, Temperature, TextPart, write_bundle
+from m3ser.bundle import AudioPart, Bundle, FusionPart, HeadPart, Manifest, Temperature, TextPart, write_bundle
 from m3ser.inference import Recogniser
 from m3ser.schema import Prediction
 from m3ser.text import load_tokenizer
@@ -228,6 +229,13 @@ def _files() -> dict[str, Path | bytes]:
     }
 
 
+def npy(array: NDArray[Any]) -> bytes:
+    """An array as a .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 WriteBundle = Callable[..., Path]
 
 
@@ -238,6 +246,19 @@ def write_tiny(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
     def write(*, files: dict[str, bytes] | None = None, **changes: Any) -> Path:
         folder = tmp_path_factory.mktemp("bundle") / "tiny"
         return write_bundle(folder, manifest(**changes), _files() | (files or {})).folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_adaptable(write_tiny: WriteBundle) -> Callable[[NDArray[np.float32]], Path]:
+    """Write a tiny bundle that takes profiles, of a given centre (AUDIO_DIM,); with a head."""
+    part = AudioPart(graph="audio_encoder.onnx", front_end="whisper80", dim=AUDIO_DIM, centre="audio_centre.npy")
+    head = HeadPart(scheme="basic7", labels=LABELS, temperature=TEMPERATURE, fusion=FusionPart(graph="head.onnx"))
+
+    def write(centre: NDArray[np.float32]) -> Path:
+        files = {"audio_centre.npy": npy(centre), "head.onnx": fusion_graph(WEIGHTS)}
+        return write_tiny(files=files, audio=part, heads=(head,))
 
     return write
 

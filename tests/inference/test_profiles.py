@@ -14,31 +14,21 @@ import soundfile
 from numpy.typing import NDArray
 
 from m3ser import inference
-from m3ser.bundle import AudioPart, Bundle, FusionPart, HeadPart
+from m3ser.bundle import AudioPart, Bundle
 from m3ser.errors import AudioReadError, BundleError, DataError, M3serError, UsageError
 from m3ser.inference import Recogniser, Request
 from m3ser.inference.annotation import annotate
 from m3ser.profile import Profile
 
-from .conftest import AUDIO_DIM, LABELS, TEMPERATURE, WEIGHTS, Arithmetic, fusion_graph
+from .conftest import AUDIO_DIM, TEMPERATURE, WEIGHTS, Arithmetic, npy
 
 CENTRE = np.random.default_rng(7).normal(size=AUDIO_DIM).astype(np.float32)
 
 
-def npy(array: NDArray[Any]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
-def folder(write_tiny: Callable[..., Path]) -> Path:
+def folder(write_adaptable: Callable[[NDArray[np.float32]], Path]) -> Path:
     """A tiny bundle that takes profiles, with a head."""
-    part = AudioPart(graph="audio_encoder.onnx", front_end="whisper80", dim=AUDIO_DIM, centre="audio_centre.npy")
-    head = HeadPart(scheme="basic7", labels=LABELS, temperature=TEMPERATURE, fusion=FusionPart(graph="head.onnx"))
-    return write_tiny(
-        files={"audio_centre.npy": npy(CENTRE), "head.onnx": fusion_graph(WEIGHTS)}, audio=part, heads=(head,)
-    )
+    return write_adaptable(CENTRE)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +158,32 @@ def test_a_long_recording_is_cut_into_utterances(plain: Recogniser, demo_clips: 
     found = plain.learn([Request(long, text=None, sample_rate=rate)])
     assert found.utterances == len(timeline) > 5
     assert found.seconds == pytest.approx(sum(one.end - one.start for one in timeline), abs=0.01)
+
+
+def test_a_profile_for_one_utterance(folder: Path, plain: Recogniser, anna: Profile, clips: list[Path]) -> None:
+    """In place of the recogniser's own, in one batch with others."""
+    own = inference.load(folder, transcriber=None, profile=anna)
+    bert = anna.model_copy(update={"name": "bert", "mean": tuple(value + 1 for value in anna.mean)})
+    berts = inference.load(folder, transcriber=None, profile=bert)
+    found = plain.predict(clips[0], profile=anna)
+    assert (found.scores, found.model) == (own.predict(clips[0]).scores, "tiny@3+anna")
+    for recogniser, usual in ((plain, plain), (own, own)):
+        asked = [clips[0], Request(clips[0], profile=bert), Request(clips[1], profile=anna), Request(clips[1])]
+        wanted = [usual.predict(clips[0]), berts.predict(clips[0]), own.predict(clips[1]), usual.predict(clips[1])]
+        for one, other in zip(recogniser.predict_batch(asked), wanted, strict=True):
+            assert one.model == other.model
+            assert one.scores == pytest.approx(other.scores, abs=1e-5)
+
+
+def test_a_profile_that_does_not_fit_costs_one_utterance(
+    tiny_folder: Path, plain: Recogniser, anna: Profile, clips: list[Path]
+) -> None:
+    other = anna.model_copy(update={"encoder": "00" * 32})
+    first, second = plain.predict_batch([Request(clips[0], profile=other), clips[1]], on_error="return")
+    assert "whose audio encoder is not that of tiny@3" in str(first)
+    assert second == plain.predict(clips[1])
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' takes no profiles"):
+        inference.load(tiny_folder, transcriber=None).predict(clips[0], profile=anna)
 
 
 def test_models_that_take_none(tiny_folder: Path, anna: Profile, clips: list[Path]) -> None:

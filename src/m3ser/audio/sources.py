@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from m3ser.errors import AudioReadError, UsageError
 
-__all__ = ["AudioSource", "ByteStream", "is_array", "open_bytes", "source_label", "source_name"]
+__all__ = ["AudioSource", "ByteStream", "can_be_read_again", "is_array", "open_bytes", "source_label", "source_name"]
 
 AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any]
 """A path, the bytes of a file, a binary file object, or an array (samples,) or (samples, channels)."""
@@ -143,3 +143,8 @@ def _can_seek(file: BinaryIO) -> bool:
 def is_array(source: object) -> TypeGuard[NDArray[Any]]:
     """Whether a source is samples rather than the bytes of a file."""
     return isinstance(source, np.ndarray) or (hasattr(source, "__array__") and not hasattr(source, "read"))
+
+
+def can_be_read_again(source: AudioSource) -> bool:
+    """Whether a recording can be decoded twice; a file object may stand for a pipe, which cannot."""
+    return isinstance(source, (str, bytes, os.PathLike)) or is_array(source)

@@ -125,6 +125,13 @@ def timeline(
     ] = False,
     model: ModelName = "starter",
     profile: ProfileFile = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Learn first, from the recording itself, how each channel usually sounds (docs/profiles.md).",
+        ),
+    ] = False,
     transcriber: TranscriberName = None,
     language: LanguageOfWords = None,
     threads: Threads = None,
@@ -149,6 +156,7 @@ def timeline(
     }
     form = _format([name for name, given in flags.items() if given], out)
     _check(file, words=words, no_text=no_text, transcriber=transcriber, out=out, plot=plot, resume=resume)
+    _check_adapting(file, adapt=adapt, profile=profile)
     language = checked_language(language, no_text=no_text)
     from m3ser import inference
     from m3ser.inference.timeline import drawing
@@ -174,9 +182,14 @@ def timeline(
             smooth=smooth,
             journal=journal,
             language=language,
+            adapt=adapt,
         )
         result.file = file
-        result.watch = lambda one: progress.update(int(one.finished), int(one.duration or one.heard))
+        result.watch = lambda one: progress.update(
+            int(one.heard if one.adapting else one.finished),
+            int(one.duration or one.heard),
+            what="listening" if one.adapting else "recognising",
+        )
         try:
             fault = _write(result, form, out, progress)
         except KeyboardInterrupt:
@@ -243,6 +256,14 @@ def _check(
         raise UsageError("--resume goes on with a run that wrote to --out; give --out.")
     if resume and file == STDIN:
         raise UsageError("--resume needs a recording that is a file, not standard input.")
+
+
+def _check_adapting(file: str, *, adapt: bool, profile: Path | None) -> None:
+    """Raises UsageError for what contradicts itself."""
+    if adapt and profile is not None:
+        raise UsageError("--adapt makes a profile of the recording, and --profile brings one; give one of them.")
+    if adapt and file == STDIN:
+        raise UsageError("--adapt reads the recording twice, which standard input cannot be; give a file.")
 
 
 def _check_journal(journal: Path | None, *, resume: bool) -> None:

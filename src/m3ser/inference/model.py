@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from m3ser.errors import BundleError
 from m3ser.inference.graphs import Graph, Graphs, SessionSettings
 from m3ser.inference.preparation import Prepared
 from m3ser.inference.windows import StreamedWindows
+from m3ser.profile import Profile
 from m3ser.schema import Prediction
 from m3ser.text import Tokens, load_tokenizer
 
@@ -26,6 +28,7 @@ States = NDArray[np.float32]
 _AUDIO_SECONDS = 15.0
 _TOKENS = 2048
 _STATES = 4096
+_PROFILES = 1024  # that are held ready
 
 
 class Model:
@@ -37,7 +40,7 @@ class Model:
         frames_per_second: how many frames of features a second of sound has.
 
     Raises:
-        BundleError: the tokenizer cannot be read.
+        BundleError: the tokenizer, or the centre that profiles are held against, cannot be read.
     """
 
     def __init__(self, bundle: Bundle, *, settings: SessionSettings, frames_per_second: float) -> None:
@@ -50,7 +53,9 @@ class Model:
             path = bundle.path(text.tokenizer)
             self._tokenizer = load_tokenizer(path, text.max_tokens, special_tokens=text.special_tokens)
         self._audio_budget = int(_AUDIO_SECONDS * frames_per_second)
-        self._shift = bundle.shift()
+        self._bundle = bundle
+        self._heard_by = lru_cache(_PROFILES)(self._adapted)
+        self._heard_by(None)  # what is wrong with the bundle's own is said at once
 
     def predict(self, utterances: Sequence[Prepared]) -> list[Prediction]:
         """One prediction per utterance; each is what it would be alone, within the rounding of float32.
@@ -76,9 +81,18 @@ class Model:
         return mean
 
     def _audio_states(self, utterances: Sequence[Prepared]) -> list[States]:
-        """As :meth:`_heard`, moved to where the profile says."""
+        """As :meth:`_heard`, each moved to where its profile says."""
         heard = self._heard(utterances)
-        return heard if self._shift is None else [states + self._shift for states in heard]
+        shifts = (self._heard_by(utterance.profile)[0] for utterance in utterances) if heard else ()
+        return [states if shift is None else states + shift for states, shift in zip(heard, shifts, strict=True)]
+
+    def _adapted(self, profile: Profile | None) -> tuple[NDArray[np.float32] | None, str]:
+        """What is added to the audio states of a profile's recordings, and what predictions of them name as the model.
+
+        None: as the bundle has it.
+        """
+        bundle = self._bundle if profile is None else self._bundle.with_profile(profile)
+        return bundle.shift(), bundle.manifest.full_name
 
     def _heard(self, utterances: Sequence[Prepared]) -> list[States]:
         """Audio states (steps, dim) of each utterance, (0, dim) where it has no sound; none if it is not looked at."""
@@ -149,7 +163,7 @@ class Model:
             duration=utterance.duration,
             text=utterance.text if utterance.unread is None else utterance.unread,
             text_source=utterance.text_source,
-            model=self._manifest.full_name,
+            model=self._heard_by(utterance.profile)[1],
             file=utterance.file,
             removed=utterance.removed,
             language=utterance.language,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, AudioSource, FrontEnd, stream_waveform
 from m3ser.audio.blockwise import Blockwise
-from m3ser.audio.sources import is_array, source_label
+from m3ser.audio.sources import can_be_read_again, source_label
 from m3ser.batching import windows
 from m3ser.bundle import Bundle
 from m3ser.errors import AudioTooShortError, BundleError, M3serError, TextError
 from m3ser.inference.languages import Reading, Words
 from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.windows import StreamedWindows
+from m3ser.profile import Profile
 from m3ser.schema import TextSource
 from m3ser.text import CleanText, clean
 from m3ser.text.asr import LanguageTranscriber, Transcriber, default_transcriber, get_transcriber, transcribe_in
@@ -51,6 +51,7 @@ class Prepared:
         removed: what cleaning took out of them.
         unread: cleaned words in a language that the model does not read, in place of `text`; None: there are none.
         language, note: see :class:`m3ser.schema.Prediction`.
+        profile: see :class:`~m3ser.inference.Request`.
     """
 
     file: str | None
@@ -62,6 +63,7 @@ class Prepared:
     unread: str | None = None
     language: str | None = None
     note: str | None = None
+    profile: Profile | None = None
 
 
 class Preparation:
@@ -79,6 +81,7 @@ class Preparation:
 
     def __init__(self, bundle: Bundle, *, transcriber: Transcriber | str | None, max_seconds: float) -> None:
         audio = bundle.manifest.audio
+        self._bundle = bundle
         self._reads = bundle.manifest.text is not None
         self._reading = Reading(bundle.manifest)
         self._name = bundle.manifest.full_name
@@ -125,7 +128,10 @@ class Preparation:
         Raises:
             AudioError: the recording cannot be used.
             TextError: nothing is left that the model looks at: no recording, or no words that it reads.
+            UsageError: the model does not take its profile.
         """
+        if request.profile is not None:
+            self._bundle.check_profile(request.profile)
         text = request.text if isinstance(request.text, str) and self._reads else None
         source: TextSource = "given"
         language, deaf = request.language, None
@@ -164,6 +170,7 @@ class Preparation:
             # What a transcriber took English for is of no use to anybody.
             language=words.language if words.note is not None else request.language,
             note=words.note or deaf,
+            profile=request.profile,
         )
 
     def _deaf(self, language: str | None) -> str | None:
@@ -184,7 +191,7 @@ class Preparation:
             held: decode all of it, however long it is.
         """
         blocks = self._decoded(request)
-        held = held or self._blockwise is None or not _can_be_read_again(request.audio)
+        held = held or self._blockwise is None or request.audio is None or not can_be_read_again(request.audio)
         most = math.inf if held else _HELD_SECONDS * SAMPLE_RATE
         begin: list[NDArray[np.float32]] = []
         for block in blocks:
@@ -272,8 +279,3 @@ class Preparation:
             _log.warning("%s was not transcribed, so the voice alone is used: %s", source_label(source), error)
             return None, language
         return found.text, language or known_language(found.language)
-
-
-def _can_be_read_again(source: AudioSource | None) -> bool:
-    """Whether a recording can be decoded twice; a pipe, for one, cannot."""
-    return isinstance(source, (str, bytes, os.PathLike)) or is_array(source)

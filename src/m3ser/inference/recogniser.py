@@ -90,6 +90,7 @@ class Recogniser:
         start: float | None = None,
         end: float | None = None,
         language: str | None = None,
+        profile: Profile | None = None,
     ) -> Prediction:
         """Recognise the emotion of one utterance, from the voice, the words, or both.
 
@@ -103,17 +104,21 @@ class Recogniser:
             end: where it ends; None: at its end.
             language: of the words, as a BCP 47 code ("de"); None: it is recognised. Words in a language that the model
                 was not trained to read are left out, and the voice alone is judged.
+            profile: how who speaks usually sounds (:meth:`learn`), for this utterance in place of the one that the
+                recogniser was loaded with; None: that one, if any.
 
         Returns:
             The prediction; its `text_source` says what was used, and its `note` why words were not. Where transcription
             fails, the voice alone is judged, and the logger ``m3ser.inference`` says why.
 
         Raises:
-            UsageError: neither audio nor text, or no such language.
+            UsageError: neither audio nor text, no such language, or a profile of another model.
             AudioError: the recording cannot be used.
             TextError: the text is not a string, or nothing is left of it that the model reads and there is no audio.
         """
-        request = Request(audio, text=text, sample_rate=sample_rate, start=start, end=end, language=language)
+        request = Request(
+            audio, text=text, sample_rate=sample_rate, start=start, end=end, language=language, profile=profile
+        )
         return self._model.predict([self._preparation.prepare(request)])[0]
 
     @overload
@@ -255,6 +260,7 @@ class Recogniser:
         smooth: int = 0,
         journal: str | os.PathLike[str] | None = None,
         language: str | None = None,
+        adapt: bool = False,
     ) -> Timeline:
         """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
 
@@ -275,13 +281,15 @@ class Recogniser:
             journal: a file in which every answer is kept, so that interrupted work goes on where it was; the recording
                 has to be a file, too.
             language: of the words, as in :meth:`predict`.
+            adapt: learn first how each channel usually sounds (:meth:`learn`), from the recording itself, which is then
+                read twice; a channel of fewer than ten utterances is judged as anybody's.
 
         Returns:
             The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
             of time. Where nobody speaks there are none.
 
         Raises:
-            UsageError: arguments that make no sense.
+            UsageError: arguments that make no sense, or `adapt` with a model that takes no profiles.
             TextError: `words` cannot be used.
         """
         spoken = None
@@ -301,6 +309,7 @@ class Recogniser:
             cuts=cuts or CutSettings(),
             smooth=smooth,
             language=language,
+            adapt=adapt,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
 

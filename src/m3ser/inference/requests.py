@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from m3ser.audio import AudioSource, source_name
 from m3ser.errors import TextError, UsageError
+from m3ser.profile import Profile
 from m3ser.text.language_codes import language_code
 
 __all__ = ["TRANSCRIBE", "Request", "TextRequest", "Transcribe", "as_request"]
@@ -39,6 +40,7 @@ class Request:
         start, end: the part of the recording that is meant, in seconds; None: from its beginning, to its end.
         language: of the words, as a BCP 47 code ("de"; "de-AT" and "deu" become that); None: a given text's is
             recognised (:mod:`m3ser.text.language`), a recording's is what its transcriber takes it for.
+        profile: how who speaks usually sounds (:mod:`m3ser.profile`); None: as the recogniser was told.
 
     Raises:
         UsageError: neither audio nor text, or a language that has no such code.
@@ -51,6 +53,7 @@ class Request:
     start: float | None = None
     end: float | None = None
     language: str | None = None
+    profile: Profile | None = None
 
     def __post_init__(self) -> None:
         if not (self.text is None or self.text is TRANSCRIBE or isinstance(self.text, str)):

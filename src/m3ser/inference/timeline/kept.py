@@ -39,7 +39,8 @@ class KeptAnswers(AbstractContextManager["KeptAnswers"]):
         if records and records[0].get(_KEY) != key:
             self._journal.close()
             was = records[0].get(_KEY)
-            differing = sorted(name for name in key if not isinstance(was, dict) or was.get(name) != key[name])
+            known = was if isinstance(was, dict) else {}
+            differing = sorted(name for name in {*key, *known} if known.get(name) != key.get(name))
             raise DataError(
                 f"Journal '{path}' is of other work (differing: {', '.join(differing) or 'all of it'}); "
                 "expected the same recording, model and settings: delete it to begin anew."

@@ -6,20 +6,28 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from m3ser.audio import MIN_SAMPLES, SAMPLE_RATE, AudioSource, Blocks, open_blocks, source_name
+from m3ser.audio.sources import can_be_read_again
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest
-from m3ser.inference.timeline.alignment import REACH_SECONDS, Alignment
+from m3ser.inference.timeline.adapting import own_profiles, unadapted
+from m3ser.inference.timeline.alignment import Alignment
 from m3ser.inference.timeline.cutting import ChannelCut, Cutting
 from m3ser.inference.timeline.envelope import Envelope
+from m3ser.inference.timeline.given_words import given_words
 from m3ser.inference.timeline.kept import KeptAnswers, file_digest
 from m3ser.inference.timeline.segmenter import Segmenter
 from m3ser.inference.timeline.settings import CutSettings
 from m3ser.inference.timeline.smoothing import smoothed
+from m3ser.profile import Profile
 from m3ser.schema import Prediction, Segment, TextSource
 from m3ser.text.asr import Transcriber
 from m3ser.text.language_codes import language_code
@@ -44,6 +52,7 @@ class _Recogniser(Protocol):
     def bundle(self) -> Bundle: ...
     @property
     def transcriber(self) -> Transcriber | None: ...
+    def voice_state(self, utterance: Request) -> NDArray[np.float64]: ...
     def predict_each(
         self, items: Iterable[Request | AudioSource], *, on_error: Literal["return"]
     ) -> Iterator[Prediction | M3serError]: ...
@@ -65,6 +74,7 @@ class TimelineSettings:
     cuts: CutSettings = field(default_factory=CutSettings)
     smooth: int = 0
     language: str | None = None
+    adapt: bool = False
 
     def __post_init__(self) -> None:
         if self.language is not None:
@@ -99,8 +109,9 @@ class Timeline:
             it is known.
         segments: those that have been yielded.
         channels: how many channels were kept apart; 1 where they were mixed.
+        adapting: whether the recording is still being heard for the first time, to learn how each channel sounds.
         finished: seconds of the recording that are done with.
-        watch: is called with the timeline whenever `finished` has grown; None: nothing is.
+        watch: is called with the timeline whenever `finished` (while `adapting`: `heard`) has grown; None: nothing is.
         skipped: utterances that could not be recognised.
         resumed: utterances that were taken from the journal.
         notes: why words were not used (:class:`~m3ser.schema.Prediction`), each with the number of its utterances.
@@ -127,10 +138,12 @@ class Timeline:
         self._alignment = None if settings.words is None else Alignment(settings.words)
         self._sources: set[TextSource] = set()
         self._languages: dict[str | None, int] = {}
+        self._profiles: Sequence[Profile | None] = ()
         self.file = source_name(audio)
         self.duration: float | None = None
         self.segments: list[Segment] = []
         self.channels = 1
+        self.adapting = False
         self.finished = 0.0
         self.watch: Callable[[Timeline], None] | None = None
         self.skipped = 0
@@ -138,6 +151,10 @@ class Timeline:
         self.notes: dict[str, int] = {}
         if journal is not None and not isinstance(audio, (str, os.PathLike)):
             raise UsageError("A journal needs a recording that is a file, to know it again.")
+        if settings.adapt:
+            recogniser.bundle.require_adaptable()
+            if not can_be_read_again(audio):
+                raise UsageError("To adapt to a recording it is read twice, which a stream cannot be; give a file.")
 
     @property
     def heard(self) -> float:
@@ -161,8 +178,9 @@ class Timeline:
 
     @property
     def model(self) -> str:
-        """Name and version of the bundle."""
-        return self._recogniser.name
+        """Name and version of the bundle, and of a profile, where there is one (the recording's own: "+own")."""
+        own = next(filter(None, self._profiles), None)
+        return self._recogniser.name if own is None else self._recogniser.bundle.with_profile(own).manifest.full_name
 
     @property
     def offset(self) -> float:
@@ -187,14 +205,15 @@ class Timeline:
 
     @property
     def note(self) -> str | None:
-        """The notes on its utterances as one text; None where there are none."""
-        if not self.notes:
-            return None
+        """What is to be known of its utterances, as one text; None where there is nothing."""
         whole = len(self.segments)
-        return " ".join(
+        notes = [
             note if count == whole else f"{count:,} of {whole:,} utterances: {note}"
             for note, count in self.notes.items()
-        )
+        ]
+        if self._profiles:
+            notes += unadapted(self._profiles, split=self._settings.channels == "split")
+        return " ".join(notes) or None
 
     def __iter__(self) -> Iterator[Segment]:
         """The utterances, each as soon as it is recognised.
@@ -212,13 +231,9 @@ class Timeline:
 
     def _run(self) -> Iterator[Segment]:
         settings = self._settings
-        with open_blocks(
-            self._audio,
-            sample_rate=self._sample_rate,
-            start=settings.start,
-            end=settings.end,
-            split=settings.channels == "split",
-        ) as blocks:
+        if settings.adapt:
+            self._adapt()
+        with self._opened() as blocks:
             self.duration, self.channels = blocks.duration, blocks.channels
             with KeptAnswers(self._journal, {} if self._journal is None else self._key()) as kept:
                 self.resumed = len(kept)
@@ -227,6 +242,27 @@ class Timeline:
                     yield segment
         self.duration = self.heard
         self._tell(self.heard)
+
+    def _opened(self) -> AbstractContextManager[Blocks]:
+        return open_blocks(
+            self._audio,
+            sample_rate=self._sample_rate,
+            start=self._settings.start,
+            end=self._settings.end,
+            split=self._settings.channels == "split",
+        )
+
+    def _adapt(self) -> None:
+        """Learn how each channel usually sounds, as far as the recording can be read."""
+        self.adapting = True
+        with self._opened() as blocks:
+            self.duration, self.channels = blocks.duration, blocks.channels
+            self._cutting = Cutting(
+                blocks, lambda: self._make_segmenter(self._settings.cuts), lambda: self._tell(self.finished)
+            )
+            self._profiles = own_profiles(self._recogniser, self._cutting, channels=blocks.channels)
+        self.adapting = False
+        self._cutting = None
 
     def _recognised(self, blocks: Blocks, kept: KeptAnswers) -> Iterator[Segment]:
         waiting: deque[_Asked] = deque()
@@ -246,7 +282,11 @@ class Timeline:
                     if asked.kept is None:
                         words = text if self._alignment is not None else self._settings.text
                         yield Request(
-                            one.cut.waveform, text=words, sample_rate=SAMPLE_RATE, language=self._settings.language
+                            one.cut.waveform,
+                            text=words,
+                            sample_rate=SAMPLE_RATE,
+                            language=self._settings.language,
+                            profile=self._profiles[one.channel] if self._profiles else None,
                         )
             except M3serError as error:
                 fault.append(error)  # what is on its way is answered first
@@ -264,52 +304,10 @@ class Timeline:
             raise fault[0]
 
     def _with_text(self) -> Iterator[tuple[ChannelCut, str | None]]:
-        """The cuts, each with the given words; one of every channel is held back, for the next one's start counts."""
         assert self._cutting is not None
         if self._alignment is None:
-            for one in self._cutting:
-                yield one, None
-            return
-        held: dict[int, ChannelCut] = {}
-        far = 2 * REACH_SECONDS * SAMPLE_RATE
-        ends: dict[int, float] = {}
-        order: deque[ChannelCut] = deque()
-        fault: M3serError | None = None
-        texts: dict[tuple[int, int], str | None] = {}
-
-        def settle(one: ChannelCut, following: ChannelCut | None) -> None:
-            assert self._alignment is not None
-            start, end = self._seconds(one.cut.start), self._seconds(one.cut.end)
-            texts[one.place] = self._alignment.text(
-                start,
-                end,
-                after=ends.get(one.channel),
-                before=None if following is None else self._seconds(following.cut.start),
-                channel=one.channel + 1 if self.channels > 1 else None,
-            )
-            ends[one.channel] = end
-
-        try:
-            for one in self._cutting:
-                before = held.get(one.channel)
-                held[one.channel] = one
-                order.append(one)
-                if before is not None:
-                    settle(before, one)
-                # Another channel may be silent for hours: what comes this late is no neighbour of its last utterance.
-                for other in [held[c] for c in held if one.cut.start - held[c].cut.end >= far]:
-                    settle(held.pop(other.channel), None)
-                while order and order[0].place in texts:
-                    ready = order.popleft()
-                    yield ready, texts.pop(ready.place)
-        except M3serError as error:
-            fault = error
-        for one in sorted(held.values(), key=lambda one: one.place):
-            settle(one, None)
-        for one in order:
-            yield one, texts.pop(one.place)
-        if fault is not None:
-            raise fault
+            return ((one, None) for one in self._cutting)
+        return given_words(self._cutting, self._alignment, seconds=self._seconds, apart=self.channels > 1)
 
     def _seconds(self, samples: int) -> float:
         return self.offset + samples / SAMPLE_RATE
@@ -380,6 +378,7 @@ class Timeline:
             "channels": settings.channels,
             "cuts": asdict(settings.cuts),
             **({} if settings.language is None else {"language": settings.language}),
+            **({"adapt": True} if settings.adapt else {}),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -399,7 +398,7 @@ class Timeline:
             duration=self.duration,
             text=" ".join(segment.text for segment in self.segments if segment.text) or None,
             text_source=self.text_source,
-            model=self._recogniser.name,
+            model=self.model,
             file=self.file,
             segments=tuple(self.segments),
             language=self.language,
