@@ -211,3 +211,22 @@ def test_bad_use(
     result = m3ser("annotate", ".", *options)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", sentence)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_everybody_by_a_profile_of_their_own(m3ser: Any, starter: Path, demo_clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "table.csv"
+    result = m3ser("annotate", str(demo_clips), "--no-text", "--adapt-by", "folder", "--out", str(out), "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert (found["done"], found["groups"], found["groups_without"]) == (13, 1, 0)
+    with out.open(encoding="utf-8", newline="") as file:
+        assert {row["model"].partition("+")[2] for row in csv.DictReader(file)} == {demo_clips.name}
+    few = tmp_path / "few"
+    few.mkdir()
+    shutil.copy(min(demo_clips.glob("*.wav")), few)
+    result = m3ser("annotate", str(few), "--no-text", "--adapt-by", "folder", "--out", str(tmp_path / "few.csv"))
+    assert result.exit_code == 0
+    assert "1 of 1 have too few utterances to learn from (below 10)" in result.stderr.replace("\n", " ")
+    result = m3ser("annotate", str(few), "--adapt-by", "folder", "--profile", "anna.json", "--out", str(out))
+    assert result.exit_code == 2
+    assert "--adapt-by makes a profile for each" in result.stderr.replace("\n", " ")

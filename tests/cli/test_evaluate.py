@@ -260,6 +260,43 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     assert not (out / "answers.jsonl").exists()
 
 
+def test_each_speaker_by_a_profile_of_their_own(
+    m3ser: Run, clips: Path, recogniser: inference.Recogniser, tmp_path: Path
+) -> None:
+    """Anna has all clips of the manifest twice over, Bert one."""
+    rows = [{**row, "speaker": "anna", "audio": f"{n}{row['audio']}"} for row in read(clips) for n in range(2)]
+    for row in rows:
+        shutil.copy(clips.parent / row["audio"][1:], clips.parent / row["audio"])
+    first = read(clips)[0]
+    write(clips, [*rows, {**first, "speaker": "bert"}])
+    out = tmp_path / "out"
+    usual = ("evaluate", "starter", str(clips), "--condition", "audio", "--json")
+    result = m3ser(*usual, "--out", str(out), "--adapt-by", "speaker")
+    assert result.exit_code == 0
+    assert result.stderr.replace("\n", " ") == (
+        "m3ser: note: a profile for each of 2 (speaker), of up to 30 recordings of theirs. 1 have too few utterances "
+        "(below 10), and are judged as anybody's. "
+    )
+    assert json.loads(result.stdout)["model"] == "starter@4+each-speaker"
+    anna = recogniser.learn([clips.parent / row["audio"] for row in rows])
+    table = read_predictions(out / "predictions.csv")
+    for name, who, shares in zip(table.utterances, table.speakers, table.probabilities, strict=True):
+        alone = recogniser.predict(clips.parent / name, text=None, profile=anna if who == "anna" else None)
+        np.testing.assert_allclose(shares, list(alone.scores.values()), atol=1e-5)
+    # Other profiles are other answers: these are not gone on with.
+    write(clips, [*rows, {**first, "speaker": "anna"}])
+    result = m3ser(*usual, "--out", str(out), "--adapt-by", "speaker", "--resume")
+    assert result.exit_code == 2
+    assert "model_sha256" in result.stderr
+
+    result = m3ser(*usual, "--adapt-by", "hair")
+    assert result.exit_code == 2
+    assert "None of the recordings has a column 'hair'" in result.stderr.replace("\n", " ")
+    result = m3ser(*usual, "--adapt-by", "speaker", "--profile", "anna.json")
+    assert result.exit_code == 2
+    assert "--adapt-by makes a profile for each" in result.stderr.replace("\n", " ")
+
+
 def test_parts_and_emotions_without_a_class_are_accounted_for(m3ser: Run, clips: Path) -> None:
     rows = read(clips)
     for number, row in enumerate(rows):

@@ -56,6 +56,16 @@ def annotate(
     no_text: NoText = False,
     model: ModelName = "starter",
     profile: ProfileFile = None,
+    adapt_by: Annotated[
+        str | None,
+        typer.Option(
+            "--adapt-by",
+            metavar="COLUMN",
+            show_default=False,
+            help="Learn first how everybody usually sounds, from their own recordings (docs/profiles.md): for each "
+            "value of this column of a manifest (speaker), or each folder (folder).",
+        ),
+    ] = None,
     transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
@@ -113,6 +123,8 @@ def annotate(
         raise UsageError("--ray-address says where a Ray cluster is; give --engine ray along with it.")
     words = _words(text, no_text=no_text, transcriber=transcriber)
     language = checked_language(language, no_text=no_text)
+    if adapt_by is not None and profile is not None:
+        raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
 
     from m3ser.inference.annotation import annotate as annotate_all
     from m3ser.text.asr import default_transcriber
@@ -135,6 +147,7 @@ def annotate(
                 engine=engine,  # type: ignore[arg-type]
                 ray_address=ray_address,
                 profile=profile,
+                adapt_by=adapt_by,
             )
         except KeyboardInterrupt:
             with bar.paused():
@@ -219,10 +232,17 @@ def _clock(seconds: float) -> str:
 
 
 def _report(found: Annotation, *, as_json: bool) -> None:
+    from m3ser.profile import FEW
+
     if found.dropped:
         complain(
             f"note: {found.dropped:,} earlier answers are to recordings that are no longer listed, and left out of the "
             "table."
+        )
+    if found.groups_without:
+        complain(
+            f"note: {found.groups_without:,} of {found.groups:,} have too few utterances to learn from (below {FEW}); "
+            "judged as anybody's."
         )
     if found.failed:
         before = found.failed_before
@@ -251,4 +271,5 @@ def _record(found: Annotation) -> dict[str, Any]:
         "dropped": found.dropped,
         "seconds": round(found.seconds, 3),
         "audio_seconds": round(found.audio_seconds, 3),
+        **({"groups": found.groups, "groups_without": found.groups_without} if found.groups else {}),
     }

@@ -24,6 +24,7 @@ from m3ser.schema import get_scheme
 if TYPE_CHECKING:
     from m3ser.evaluation import Respondent
     from m3ser.evaluation.judging import Audience
+    from m3ser.schema import Utterance
     from m3ser.text.asr import Transcriber
 
 __all__ = ["evaluate"]
@@ -108,6 +109,16 @@ def evaluate(
     ] = False,
     cache: Cache = DEFAULT_CACHE,
     profile: ProfileFile = None,
+    adapt_by: Annotated[
+        str | None,
+        typer.Option(
+            "--adapt-by",
+            metavar="COLUMN",
+            show_default=False,
+            help="Of a bundle: learn first how everybody usually sounds, from their own recordings, for each value of "
+            "this column (speaker); see docs/profiles.md.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Of a bundle. Default: one per physical core."),
@@ -125,6 +136,8 @@ def evaluate(
     A recording that cannot be used is one sentence on stderr, and a line of failures.csv in --out; the others are still
     judged, and the exit code is 1. Needs the train extra.
     """
+    if adapt_by is not None and profile is not None:
+        raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
     sources = _checked(part, conditions, texts, transcriber=transcriber, out=out, resume=resume)
     with needing("train", "Evaluating"):  # what is missing should be said before the work, not after it
         import jiwer  # noqa: F401
@@ -134,7 +147,9 @@ def evaluate(
 
     listener = _transcriber(transcriber) if "transcribed" in sources else None
     labelled = read_part(manifest, part)
-    with _opened(model, cache=cache, threads=threads, profile=profile) as (respondent, audience):
+    with _opened(model, cache=cache, threads=threads, profile=profile, adapt_by=adapt_by) as (respondent, audience):
+        if adapt_by is not None:
+            _adapt(respondent, labelled.utterances, adapt_by)
         verdict = judge(
             respondent,
             labelled,
@@ -187,7 +202,7 @@ def _checked(
 
 @contextmanager
 def _opened(
-    model: str, *, cache: Path, threads: int | None, profile: Path | None
+    model: str, *, cache: Path, threads: int | None, profile: Path | None, adapt_by: str | None
 ) -> Iterator[tuple[Respondent, Audience]]:
     """The bundle or training that is meant, and who watches it; libraries draw no bars of theirs meanwhile."""
     from m3ser import inference
@@ -197,14 +212,30 @@ def _opened(
         recogniser = inference.load(model, transcriber=None, threads=threads, max_seconds=MAX_SECONDS, profile=profile)
         yield inference.BundleRespondent(recogniser), _Watcher()
         return
-    if profile is not None:
-        raise UsageError(f"--profile is for bundles, and '{model}' is a training; m3ser export makes a bundle of it.")
+    for option, given in (("--profile", profile), ("--adapt-by", adapt_by)):
+        if given is not None:
+            raise UsageError(f"{option} is for bundles, and '{model}' is a training; m3ser export makes one of it.")
     with needing("train", "Judging a training"):
         from m3ser.training.evaluating import RunRespondent
         from m3ser.training.progress import quiet_libraries
     with quiet_libraries():
         # A training's encoders show by themselves how far they are.
         yield RunRespondent(model, cache=cache), _Watcher(hidden=("judging",))
+
+
+def _adapt(respondent: Respondent, utterances: Sequence[Utterance], by: str) -> None:
+    """Learn how everybody sounds, and say for whom that is not known."""
+    from m3ser.inference import BundleRespondent
+    from m3ser.inference.groups import ENOUGH
+    from m3ser.profile import FEW
+
+    assert isinstance(respondent, BundleRespondent)
+    with LateProgress("listening", 0) as progress:
+        respondent.adapt(utterances, by=by, progress=progress.update)
+    groups = respondent.groups
+    without = sum(profile is None for profile in groups.values())
+    few = f" {without:,} have too few utterances (below {FEW}), and are judged as anybody's." if without else ""
+    complain(f"note: a profile for each of {len(groups):,} ({by}), of up to {ENOUGH} recordings of theirs.{few}")
 
 
 class _Watcher:

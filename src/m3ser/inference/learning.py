@@ -15,7 +15,7 @@ from m3ser.inference.timeline.segmenter import Segmenter
 from m3ser.inference.usual import Listener, UsualVoice, check_name
 from m3ser.profile import Profile
 
-__all__ = ["LONGEST_UTTERANCE", "learn"]
+__all__ = ["LONGEST_UTTERANCE", "learn", "utterances_of"]
 
 LONGEST_UTTERANCE = 30.0
 """Seconds beyond which a recording is taken for several utterances."""
@@ -35,7 +35,7 @@ def learn(
     heard = 0
     for heard, recording in enumerate(recordings, 1):
         try:
-            for utterance, seconds in _utterances(as_request(recording)):
+            for utterance, seconds in utterances_of(as_request(recording)):
                 usual.hear(utterance, seconds)
         except M3serError as error:
             if on_failure is None:
@@ -49,7 +49,7 @@ def learn(
     return usual.profile(name)
 
 
-def _utterances(request: Request) -> Iterator[tuple[Request, float]]:
+def utterances_of(request: Request) -> Iterator[tuple[Request, float]]:
     """A recording's utterances, with their lengths in seconds: itself, unless it is long (or does not say)."""
     assert request.audio is not None
     with open_blocks(request.audio, sample_rate=request.sample_rate, start=request.start, end=request.end) as blocks:

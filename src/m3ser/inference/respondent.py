@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m3ser.errors import M3serError
+from m3ser.errors import M3serError, UsageError
+from m3ser.inference.groups import learn_groups
 from m3ser.inference.languages import Reading
 from m3ser.inference.recogniser import Recogniser
 from m3ser.inference.requests import Request
+from m3ser.profile import Profile
 from m3ser.schema import SCHEMES, EmotionScheme, Utterance
 from m3ser.text.language_codes import known_language
 
 __all__ = ["BundleRespondent"]
+
+_GROUPS = ("speaker", "session", "language")
+"""What utterances are grouped by that is not among their further columns."""
 
 
 class Asked(Protocol):
@@ -35,16 +40,55 @@ class Asked(Protocol):
     def language(self) -> str | None: ...
 
 
+_Stretch: TypeAlias = "tuple[Path | None, float | None, float | None]"
+"""A recording, and from where to where."""
+
+
 class BundleRespondent:
     """Answers questions with a bundle: a :class:`m3ser.evaluation.Respondent`.
 
     Args:
         recogniser: the bundle, loaded.
+
+    Attributes:
+        groups: group -> its profile, after :meth:`adapt`; None: it has too few utterances to learn from.
     """
 
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
         self._reading = Reading(recogniser.bundle.manifest)
+        self._by = ""
+        self._group_of: dict[_Stretch, str] = {}
+        self.groups: Mapping[str, Profile | None] = {}
+
+    def adapt(
+        self, utterances: Sequence[Utterance], *, by: str, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Learn how each speaker usually sounds, to judge their recordings by it (:mod:`m3ser.profile`).
+
+        Args:
+            utterances: those that are going to be asked about.
+            by: what they are grouped by: "speaker", "session", "language", or a further column of theirs.
+            progress: see :func:`~m3ser.inference.groups.learn_groups`.
+
+        Raises:
+            UsageError: none of them has one, or the model takes no profiles.
+        """
+
+        def group(utterance: Utterance) -> str:
+            own = getattr(utterance, by) if by in _GROUPS else utterance.extra.get(by)
+            return "" if own is None else str(own)
+
+        heard = [one for one in utterances if one.audio is not None]
+        if not any(map(group, heard)):
+            raise UsageError(f"None of the recordings has a column '{by}' to tell whose they are.")
+        self._by = by
+        self._group_of = {(one.audio, one.start, one.end): group(one) for one in heard}
+        requests = [
+            (name, Request(audio, text=None, start=start, end=end))
+            for (audio, start, end), name in self._group_of.items()
+        ]
+        self.groups = learn_groups(self._recogniser, lambda: requests, progress=progress)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -53,8 +97,8 @@ class BundleRespondent:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@4"."""
-        return self._recogniser.name
+        """The bundle and its version: "starter@4"; with profiles, whose they are: "starter@4+each-speaker"."""
+        return f"{self._recogniser.name}+each-{self._by}" if self.groups else self._recogniser.name
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -80,11 +124,11 @@ class BundleRespondent:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the bundle's manifest, which holds that of every other file; of a head, with its scheme."""
+        """SHA-256 of the bundle's manifest, which holds that of every other file; with a head and profiles, if any."""
         bundle = self._recogniser.bundle
-        if bundle.head is None:
-            return bundle.digest()
-        return hashlib.sha256(f"{bundle.digest()}:{bundle.head}".encode()).hexdigest()
+        told = [bundle.digest()] if bundle.head is None else [bundle.digest(), bundle.head]
+        told += [f"{group}={profile and profile.digest()}" for group, profile in sorted(self.groups.items())]
+        return told[0] if len(told) == 1 else hashlib.sha256(":".join(told).encode()).hexdigest()
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -105,12 +149,19 @@ class BundleRespondent:
         The next recordings are read while the model works on the last ones; no more of `questions` is taken than that
         needs.
         """
-        requests = (
-            Request(one.audio, text=one.text, start=one.start, end=one.end, language=known_language(one.language))
-            for one in questions
-        )
-        for result in self._recogniser.predict_each(requests, on_error="return"):
+        for result in self._recogniser.predict_each(map(self._request, questions), on_error="return"):
             if isinstance(result, M3serError):
                 yield result
             else:
                 yield np.array([result.scores[label] for label in self.labels])
+
+    def _request(self, asked: Asked) -> Request:
+        group = self._group_of.get((asked.audio, asked.start, asked.end), "")
+        return Request(
+            asked.audio,
+            text=asked.text,
+            start=asked.start,
+            end=asked.end,
+            language=known_language(asked.language),
+            profile=self.groups.get(group),
+        )

@@ -4,6 +4,7 @@
 ``settings.json``     what the answers depend on: model, words, versions
 ``list.jsonl``        everything that is to be annotated, in order; written anew each time
 ``answers.jsonl``     a prediction, or why there is none, for each recording, as they come
+``profiles.jsonl``    a profile for each speaker (or the like), where they are judged by their own
 ``lock``              held by the process that is at it
 ====================  ================================================================================================
 
@@ -24,9 +25,9 @@ import filelock
 from m3ser.errors import DataError, UsageError
 from m3ser.files import write_whole
 
-__all__ = ["ANSWERS", "LIST", "begin", "claimed"]
+__all__ = ["ANSWERS", "LIST", "PROFILES", "begin", "claimed"]
 
-LIST, ANSWERS = "list.jsonl", "answers.jsonl"
+LIST, ANSWERS, PROFILES = "list.jsonl", "answers.jsonl", "profiles.jsonl"
 _SETTINGS, _LOCK = "settings.json", "lock"
 _OTHER_BUNDLE = "other weights, or another profile, under the model's name"
 
@@ -72,21 +73,19 @@ def _holds_anything(path: Path) -> bool:
 
 def begin(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:
     """Write down what the answers depend on, once there is something to answer."""
-    if overwrite:
-        with suppress(FileNotFoundError):
-            (folder / ANSWERS).unlink()
-    write_whole(folder / _SETTINGS, json.dumps(dict(settings), indent=2) + "\n", "Journal")
+    path = folder / _SETTINGS
+    # Without answers yet, other settings are no fault; profiles may have been learnt by them all the same.
+    if overwrite or not path.exists() or _read(path) != json.loads(json.dumps(dict(settings))):
+        for name in (ANSWERS, PROFILES) if overwrite else (PROFILES,):
+            with suppress(FileNotFoundError):
+                (folder / name).unlink()
+    write_whole(path, json.dumps(dict(settings), indent=2) + "\n", "Journal")
 
 
 def _compare(out: Path, path: Path, settings: Mapping[str, Any]) -> None:
     if not path.exists():
         return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"'{path}' cannot be read: {error}.") from error
-    if not isinstance(before, dict):
-        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
+    before = _read(path)
     differing = [
         f"{name} {before.get(name)}, now {value}" if name != "bundle" else _OTHER_BUNDLE
         for name, value in settings.items()
@@ -97,3 +96,13 @@ def _compare(out: Path, path: Path, settings: Mapping[str, Any]) -> None:
             f"'{out}' was begun with other settings ({'; '.join(differing)}): go on with those, name another file, or "
             "begin anew with --overwrite."
         )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"'{path}' holds no JSON object; begin anew with --overwrite.")
+    return found

@@ -134,7 +134,7 @@ class Listing:
     def pending(self) -> Iterator[tuple[int, Item]]:
         """Keys and items that wait for an answer, in order, each once."""
         given = np.zeros(len(self._keys), np.bool_)
-        for number, item in enumerate(self._items()):
+        for number, item in enumerate(self.items()):
             index = self._of[number]
             if self._states[index] == _WAITING and not given[index]:
                 given[index] = True
@@ -143,12 +143,17 @@ class Listing:
     def settled_items(self, *, failed: bool) -> Iterator[tuple[Item, int]]:
         """Items that are done, or those that failed, with the place of the answer in the journal; in order."""
         wanted = _FAILED if failed else _DONE
-        for number, item in enumerate(self._items()):
+        for number, item in enumerate(self.items()):
             index = self._of[number]
             if self._counts[number] and self._states[index] == wanted:
                 yield item, int(self._places[index])
 
-    def _items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[Item]:
+        """Everything that is listed, in order.
+
+        Raises:
+            DataError: the list cannot be read any more.
+        """
         try:
             with self._path.open("rb") as file:
                 for line in file:

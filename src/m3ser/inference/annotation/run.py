@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -22,9 +22,10 @@ from m3ser.inference.annotation.crew import (
     refuse_in_worker,
     split,
 )
-from m3ser.inference.annotation.folder import ANSWERS, LIST, begin, claimed
+from m3ser.inference.annotation.folder import ANSWERS, LIST, PROFILES, begin, claimed
 from m3ser.inference.annotation.journal import AnswerJournal
 from m3ser.inference.annotation.listing import Listing, Words, request_for
+from m3ser.inference.annotation.profiles import Profiles
 from m3ser.inference.annotation.sources import find_items, has_manifest
 from m3ser.inference.annotation.tables import check_format, failures_path, write_failures, write_results
 from m3ser.inference.annotation.worker import Answer, Setup
@@ -59,6 +60,8 @@ class Annotation:
         audio_seconds: of the recordings that it answered, in seconds.
         dropped: answers in the journal to what is no longer listed.
         transcriber: what transcribed; None: nothing did, or could.
+        groups: how many speakers (or the like) there are, where each was to have a profile.
+        groups_without: how many of them have none, for they have too few utterances.
     """
 
     out: Path
@@ -71,6 +74,8 @@ class Annotation:
     audio_seconds: float
     dropped: int
     transcriber: str | None
+    groups: int = 0
+    groups_without: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,14 @@ class Progress:
     """How far an annotation is.
 
     Attributes:
-        stage: "listing", "annotating" or "writing".
-        finished: rows that are listed, answered or (not told one by one) written.
-        total: rows there are; 0 while they are being listed.
+        stage: "listing", "listening" (to learn profiles), "annotating" or "writing".
+        finished: rows that are listed, answered or (not told one by one) written; of profiles, those that are learnt.
+        total: rows there are; 0 while they are being listed; or profiles.
         audio_seconds: of sound that was answered in this call.
         failures: what has failed since the last time, a sentence each.
     """
 
-    stage: Literal["listing", "annotating", "writing"]
+    stage: Literal["listing", "listening", "annotating", "writing"]
     finished: int
     total: int
     audio_seconds: float = 0.0
@@ -109,6 +114,7 @@ def annotate(
     engine: Engine = "local",
     ray_address: str | None = None,
     profile: Profile | str | os.PathLike[str] | None = None,
+    adapt_by: str | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -148,6 +154,10 @@ def annotate(
             recordings on each machine. The answers are the same, and either goes on with what the other began.
         ray_address: see :func:`m3ser.inference.cluster.ray_cluster`.
         profile: see :func:`m3ser.load`.
+        adapt_by: a column of the manifests ("speaker"), or "folder" for the one that each recording lies in: what has
+            the same there is judged with a profile of its own (:meth:`m3ser.Recogniser.learn`), learnt first from up to
+            thirty of these recordings; where there are fewer than ten utterances, as anybody's. Profiles are kept, and
+            not learnt anew when more recordings have come.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -162,6 +172,8 @@ def annotate(
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     _check(paths, out, text=text, workers=workers, max_seconds=max_seconds, engine=engine)
+    if adapt_by is not None and profile is not None:
+        raise UsageError("A profile for everybody and one for each: give profile or adapt_by, not both.")
     language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
     bundle = open_bundle(model, profile)
@@ -176,6 +188,7 @@ def annotate(
         "providers": list(providers),
         "max_seconds": max_seconds,
         "language": language,
+        "adapt_by": adapt_by,
     }
     tell = progress or (lambda _: None)
     with claimed(out, settings, overwrite=overwrite) as folder:
@@ -183,8 +196,10 @@ def annotate(
             folder / LIST, find_items(paths), words=text, progress=lambda count: tell(Progress("listing", count, 0))
         )
         begin(folder, settings, overwrite=overwrite)
+        profiles = Profiles(adapt_by, folder / PROFILES)
+        profiles.learn(listing.items, setup, lambda done, total: tell(Progress("listening", done, total)))
         with AnswerJournal(folder / ANSWERS) as journal:
-            work = _Work(listing, journal, setup, text, tell, language)
+            work = _Work(listing, journal, setup, text, tell, language, profiles)
             dropped = work.recall(out)
             if retry_failed:
                 listing.retry_failed()
@@ -203,6 +218,8 @@ def annotate(
         audio_seconds=work.audio_seconds,
         dropped=dropped,
         transcriber=heard_by,
+        groups=len(profiles),
+        groups_without=len(profiles.without),
     )
 
 
@@ -217,6 +234,7 @@ class _Work:
         words: Words,
         tell: Callable[[Progress], None],
         language: str | None,
+        profiles: Profiles,
     ) -> None:
         self._listing = listing
         self._journal = journal
@@ -224,6 +242,7 @@ class _Work:
         self._words = words
         self._tell = tell
         self._language = language
+        self._profiles = profiles
         self._noted = False
         self.answered = 0
         self.audio_seconds = 0.0
@@ -276,7 +295,7 @@ class _Work:
             if isinstance(request, str):
                 self._keep([{"key": key, "error": request}])
             else:
-                yield key, request
+                yield key, replace(request, profile=self._profiles.of(item))
 
     def _keep(self, answers: Sequence[Answer]) -> None:
         for answer, place in zip(answers, self._journal.append(answers), strict=True):
