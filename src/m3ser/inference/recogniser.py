@@ -260,6 +260,7 @@ class Recogniser:
         smooth: int = 0,
         journal: str | os.PathLike[str] | None = None,
         language: str | None = None,
+        profile: Profile | None = None,
         adapt: bool = False,
     ) -> Timeline:
         """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
@@ -281,15 +282,17 @@ class Recogniser:
             journal: a file in which every answer is kept, so that interrupted work goes on where it was; the recording
                 has to be a file, too.
             language: of the words, as in :meth:`predict`.
+            profile: of all channels, as in :meth:`predict`.
             adapt: learn first how each channel usually sounds (:meth:`learn`), from the recording itself, which is then
-                read twice; a channel of fewer than ten utterances is judged as anybody's.
+                read twice; a channel of fewer than ten utterances is judged as without this.
 
         Returns:
             The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
             of time. Where nobody speaks there are none.
 
         Raises:
-            UsageError: arguments that make no sense, or `adapt` with a model that takes no profiles.
+            UsageError: arguments that make no sense (`adapt` and `profile` together, too), a profile of another model,
+                or `adapt` with a model that takes no profiles.
             TextError: `words` cannot be used.
         """
         spoken = None
@@ -309,6 +312,7 @@ class Recogniser:
             cuts=cuts or CutSettings(),
             smooth=smooth,
             language=language,
+            profile=profile,
             adapt=adapt,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
@@ -319,6 +323,7 @@ class Recogniser:
         sample_rate: float = SAMPLE_RATE,
         text: TextRequest = TRANSCRIBE,
         language: str | None = None,
+        profile: Profile | None = None,
         cuts: CutSettings | None = None,
         provisional_seconds: float | None = 0.5,
     ) -> Stream:
@@ -338,6 +343,7 @@ class Recogniser:
             sample_rate=sample_rate,
             text=text,
             language=language,
+            profile=profile,
             cuts=cuts,
             provisional_seconds=provisional_seconds,
         )

@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from m3ser.audio import SAMPLE_RATE, AudioSource
 from m3ser.audio.resampling import Resampler
 from m3ser.audio.samples import as_samples, to_mono
+from m3ser.bundle import Bundle
 from m3ser.errors import AudioContentError, M3serError, UsageError
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
 from m3ser.inference.timeline import CutSettings, Segmenter
 from m3ser.inference.timeline.segmenter import Cut
+from m3ser.profile import Profile
 from m3ser.schema import Prediction, Segment
 from m3ser.text.language_codes import language_code
 
@@ -35,6 +37,8 @@ _MARGIN_SECONDS = 0.5
 class _Recogniser(Protocol):
     """What a stream needs of a :class:`~m3ser.inference.Recogniser`."""
 
+    @property
+    def bundle(self) -> Bundle: ...
     def predict(
         self,
         audio: AudioSource | None = None,
@@ -42,6 +46,7 @@ class _Recogniser(Protocol):
         text: TextRequest = TRANSCRIBE,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: Profile | None = None,
     ) -> Prediction: ...
 
 
@@ -59,12 +64,14 @@ class Stream:
         sample_rate: of the chunks, in Hz.
         text: left out, a final segment's words are transcribed where a transcriber is installed; None: voice alone.
         language: of the words, as in :meth:`m3ser.inference.Recogniser.predict`.
+        profile: of all that is said, as there.
         cuts: how speech is cut into utterances.
         provisional_seconds: the least time between two provisional segments; None: none are made.
         make_segmenter: makes what cuts.
 
     Raises:
-        UsageError: a number that makes no sense, no such language, or a text in place of a choice.
+        UsageError: a number that makes no sense, no such language, a text in place of a choice, or a profile of another
+            model.
         MissingExtraError: speech cannot be found (the ``asr`` extra).
     """
 
@@ -75,6 +82,7 @@ class Stream:
         sample_rate: float = SAMPLE_RATE,
         text: TextRequest = TRANSCRIBE,
         language: str | None = None,
+        profile: Profile | None = None,
         cuts: CutSettings | None = None,
         provisional_seconds: float | None = 0.5,
         make_segmenter: Callable[[CutSettings], Segmenter] = Segmenter,
@@ -87,10 +95,13 @@ class Stream:
             raise UsageError(f"sample_rate is {sample_rate}; expected Hz, above 0.")
         if provisional_seconds is not None and not provisional_seconds >= 0.1:
             raise UsageError(f"provisional_seconds is {provisional_seconds}; expected 0.1 or more, or None.")
+        if profile is not None:
+            recogniser.bundle.check_profile(profile)
         self._recogniser = recogniser
         self._sample_rate = sample_rate
         self._text = text
         self._language = None if language is None else language_code(language)
+        self._profile = profile
         self._cuts = cuts or CutSettings()
         self._interval = None if provisional_seconds is None else round(provisional_seconds * SAMPLE_RATE)
         self._segmenter = make_segmenter(self._cuts)
@@ -207,7 +218,9 @@ class Stream:
 
     def _predicted(self, waveform: NDArray[np.float32], text: TextRequest) -> Prediction | M3serError:
         try:
-            return self._recogniser.predict(waveform, text=text, language=self._language, sample_rate=SAMPLE_RATE)
+            return self._recogniser.predict(
+                waveform, text=text, language=self._language, sample_rate=SAMPLE_RATE, profile=self._profile
+            )
         except M3serError as error:
             return error
 

@@ -1,4 +1,4 @@
-"""A timeline that learns first how its recording sounds."""
+"""A timeline that is judged by a profile, and one that learns first how its recording sounds."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def call(recording: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("adapting") / "call.flac"
     soundfile.write(path, np.stack([recording.waveform, right], axis=1), 16_000, "PCM_16")
     return path
+
+
+@pytest.fixture(scope="module")
+def anna(adaptable: Recogniser, demo_clips: Path) -> Profile:
+    return adaptable.learn(sorted(demo_clips.glob("*.wav"))[:3], name="anna")
 
 
 def learnt(recogniser: Recogniser, path: Path, segments: list[Segment]) -> Profile:
@@ -146,6 +151,17 @@ def test_interrupted_work_goes_on_with_the_same_profile(adaptable: Recogniser, r
     assert json.loads(journal.read_text().splitlines()[0])["timeline"]["adapt"] is True
 
 
+def test_too_few_utterances_leave_the_recognisers_profile(adaptable: Recogniser, anna: Profile, recording: Any) -> None:
+    annas = inference.load(adaptable.bundle.folder, transcriber=None, threads=1, profile=anna)
+    short = recording.waveform[: recording.places[FEWER - 1][1] + 8000]
+    timeline = annas.timeline(short, sample_rate=16_000, text=None, adapt=True)
+    assert list(timeline) == list(annas.timeline(short, sample_rate=16_000, text=None))
+    assert timeline.model == "tiny@3+anna"
+    assert timeline.note == (
+        "The recording has too few utterances to learn from (below 10); judged by the profile anna."
+    )
+
+
 def test_what_cannot_adapt(adaptable: Recogniser, recogniser: Recogniser, recording: Any) -> None:
     with pytest.raises(UsageError, match=r"^Model 'tiny@3' takes no profiles"):
         recogniser.timeline(recording.path, text=None, adapt=True)
@@ -158,3 +174,44 @@ def test_nobody_speaks(adaptable: Recogniser) -> None:
     timeline: Timeline = adaptable.timeline(noise, sample_rate=16_000, text=None, adapt=True)
     assert list(timeline) == []
     assert timeline.to_dict()["label"] is None
+
+
+def test_a_profile_for_a_whole_timeline(adaptable: Recogniser, anna: Profile, recording: Any) -> None:
+    """In place of the recogniser's own."""
+    annas = inference.load(adaptable.bundle.folder, transcriber=None, threads=1, profile=anna)
+    wanted = annas.timeline(recording.path, text=None)
+    timeline = adaptable.timeline(recording.path, text=None, profile=anna)
+    for one, other in zip(timeline, wanted, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    assert timeline.model == timeline.to_dict()["model"] == wanted.model == "tiny@3+anna"
+    assert timeline.note is None
+    bert = anna.model_copy(update={"name": "bert", "mean": tuple(value + 1 for value in anna.mean)})
+    berts = list(annas.timeline(recording.path, text=None, profile=bert))
+    assert any(
+        one.scores != pytest.approx(other.scores, abs=1e-3) for one, other in zip(berts, timeline.segments, strict=True)
+    )
+
+
+def test_a_journal_is_of_one_profile(adaptable: Recogniser, anna: Profile, recording: Any, tmp_path: Path) -> None:
+    journal = tmp_path / "kept.journal"
+    begun = iter(adaptable.timeline(recording.path, text=None, profile=anna, journal=journal))
+    next(begun)
+    begun.close()  # type: ignore[attr-defined]
+    other = anna.model_copy(update={"mean": tuple(value + 1 for value in anna.mean)})
+    for profile in (None, other):
+        with pytest.raises(DataError, match=r"differing: profile\)"):
+            list(adaptable.timeline(recording.path, text=None, profile=profile, journal=journal))
+    again = adaptable.timeline(recording.path, text=None, profile=anna, journal=journal)
+    assert len(list(again)) > again.resumed >= 1
+
+
+def test_profiles_that_a_timeline_does_not_take(
+    adaptable: Recogniser, recogniser: Recogniser, anna: Profile, recording: Any
+) -> None:
+    with pytest.raises(UsageError, match=r"^adapt makes a profile of the recording, and profile brings one; give one"):
+        adaptable.timeline(recording.path, text=None, profile=anna, adapt=True)
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' takes no profiles"):
+        recogniser.timeline(recording.path, text=None, profile=anna)
+    other = anna.model_copy(update={"encoder": "00" * 32})
+    with pytest.raises(UsageError, match="whose audio encoder is not that of tiny@3"):
+        adaptable.timeline(recording.path, text=None, profile=other)

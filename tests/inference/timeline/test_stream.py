@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from m3ser import inference
 from m3ser.errors import AudioContentError, UsageError
 from m3ser.inference import Recogniser, Stream
 from m3ser.schema import Prediction, Segment
+
+from ..conftest import AUDIO_DIM
 
 
 class Echo:
@@ -23,9 +27,16 @@ class Echo:
         self.asked: list[tuple[int, Any]] = []
 
     def predict(
-        self, audio: Any = None, *, text: Any = None, language: Any = None, sample_rate: float | None = None
+        self,
+        audio: Any = None,
+        *,
+        text: Any = None,
+        language: Any = None,
+        sample_rate: float | None = None,
+        profile: Any = None,
     ) -> Prediction:
         assert sample_rate == 16_000
+        assert profile is None
         self.language = language
         self.asked.append((len(audio), text))
         if len(audio) < 12_000:
@@ -70,6 +81,38 @@ def test_finals_are_those_of_a_timeline(recogniser: Recogniser, recording: Any, 
     assert [(s.start, s.end, s.label, s.final) for s in found] == [(s.start, s.end, s.label, True) for s in expected]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(list(one.scores.values()), list(other.scores.values()), atol=1e-5)
+
+
+@pytest.mark.usefixtures("silero")
+def test_finals_by_a_profile_are_those_of_a_timeline(
+    write_adaptable: Callable[[NDArray[np.float32]], Path], recording: Any, demo_clip: Path
+) -> None:
+    plain = inference.load(write_adaptable(np.ones(AUDIO_DIM, np.float32)), transcriber=None, threads=1)
+    anna = plain.learn([demo_clip], name="anna")
+    waveform = recording.waveform[: recording.places[1][1] + 24_000]
+    expected = list(plain.timeline(waveform, sample_rate=16_000, text=None, profile=anna))
+    found = run(plain.stream(text=None, profile=anna), waveform, [1600])
+    finals = [segment for segment in found if segment.final]
+    for one, other in zip(finals, expected, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+    usual = [one for one in run(plain.stream(text=None), waveform, [1600]) if one.final]
+    assert finals[0].scores != pytest.approx(usual[0].scores, abs=1e-3)
+    # A guess hears the voice alone, and by the same profile.
+    guess = next(segment for segment in found if not segment.final)
+    heard = waveform[round(guess.start * 16_000) : round(guess.end * 16_000)]
+    alone = plain.predict(heard, sample_rate=16_000, text=None, profile=anna)
+    assert guess.scores == pytest.approx(alone.scores, abs=1e-5)
+
+
+def test_a_profile_of_another_model_begins_no_stream(
+    write_adaptable: Callable[[NDArray[np.float32]], Path], recogniser: Recogniser, demo_clip: Path
+) -> None:
+    plain = inference.load(write_adaptable(np.ones(AUDIO_DIM, np.float32)), transcriber=None, threads=1)
+    anna = plain.learn([demo_clip], name="anna")
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' takes no profiles"):
+        recogniser.stream(text=None, profile=anna)
+    with pytest.raises(UsageError, match="whose audio encoder is not that of tiny@3"):
+        plain.stream(text=None, profile=anna.model_copy(update={"encoder": "00" * 32}))
 
 
 @pytest.mark.usefixtures("silero")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from m3ser.inference.timeline.envelope import Envelope
 from m3ser.inference.timeline.segmenter import Cut, Segmenter
-from m3ser.inference.timeline.settings import CutSettings
+from m3ser.inference.timeline.settings import Channels, CutSettings, TimelineSettings
 from m3ser.inference.timeline.smoothing import smoothed
-from m3ser.inference.timeline.timeline import Channels, Timeline, TimelineSettings
+from m3ser.inference.timeline.timeline import Timeline
 from m3ser.inference.timeline.voice import SileroVoice, Voice
 
 __all__ = [

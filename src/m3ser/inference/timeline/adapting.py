@@ -42,12 +42,13 @@ def own_profiles(listener: Listener, cutting: Cutting, *, channels: int) -> Sequ
     return [voice.profile(OWN) if voice.utterances >= FEW else None for voice in usual]
 
 
-def unadapted(profiles: Sequence[Profile | None], *, split: bool) -> list[str]:
-    """What is to be known of channels that are judged without a profile: a sentence, or none.
+def unadapted(profiles: Sequence[Profile | None], *, split: bool, instead: Profile | None) -> list[str]:
+    """What is to be known of channels that are judged without a profile of their own: a sentence, or none.
 
     Args:
         profiles: one a channel.
         split: whether channels are kept apart.
+        instead: what the recogniser judges all others by; None: as anybody's.
     """
     numbers = [str(number) for number, profile in enumerate(profiles, 1) if profile is None]
     if not numbers:
@@ -56,4 +57,5 @@ def unadapted(profiles: Sequence[Profile | None], *, split: bool) -> list[str]:
         where = "The recording has"
     else:
         where = f"Channel {numbers[0]} has" if len(numbers) == 1 else f"Channels {' and '.join(numbers)} have"
-    return [f"{where} too few utterances to learn from (below {FEW}); judged as anybody's."]
+    how = "as anybody's" if instead is None else f"by the profile {instead.name}"
+    return [f"{where} too few utterances to learn from (below {FEW}); judged {how}."]

@@ -1,13 +1,22 @@
-"""Where a recording is cut into utterances: the rules, and the numbers in them."""
+"""What is asked of a timeline, and where a recording is cut into utterances: the rules, and the numbers in them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from m3ser.errors import UsageError
+from m3ser.inference.requests import TRANSCRIBE, TextRequest
+from m3ser.inference.timeline.smoothing import smoothed
+from m3ser.profile import Profile
+from m3ser.text.language_codes import language_code
+from m3ser.text.timed import Spoken
 
-__all__ = ["CutSettings"]
+__all__ = ["Channels", "CutSettings", "TimelineSettings"]
+
+Channels = Literal["mix", "split"]
+"""``mix``: the average of a recording's channels; ``split``: each channel on its own."""
 
 _RANGES = {
     "threshold": (0.05, 0.95),
@@ -76,3 +85,34 @@ class CutSettings:
                 f"max_seconds is {self.max_seconds:g}; expected at least three times min_seconds "
                 f"({self.min_seconds:g} s), so that long speech can be split."
             )
+
+
+@dataclass(frozen=True)
+class TimelineSettings:
+    """What is asked of a timeline; the arguments of :meth:`m3ser.inference.Recogniser.timeline`.
+
+    Raises:
+        UsageError: what makes no sense.
+    """
+
+    text: TextRequest = TRANSCRIBE
+    words: tuple[Spoken, ...] | None = None
+    start: float | None = None
+    end: float | None = None
+    channels: Channels = "mix"
+    cuts: CutSettings = field(default_factory=CutSettings)
+    smooth: int = 0
+    language: str | None = None
+    profile: Profile | None = None
+    adapt: bool = False
+
+    def __post_init__(self) -> None:
+        if self.language is not None:
+            object.__setattr__(self, "language", language_code(self.language))
+        if isinstance(self.text, str):
+            raise UsageError("A timeline's text needs times: give it as words with times, or have it transcribed.")
+        if self.channels not in ("mix", "split"):
+            raise UsageError(f"channels is '{self.channels}'; expected 'mix' or 'split'.")
+        if self.adapt and self.profile is not None:
+            raise UsageError("adapt makes a profile of the recording, and profile brings one; give one of them.")
+        smoothed((), self.smooth)

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from m3ser.audio import MIN_SAMPLES, SAMPLE_RATE, AudioSource, Blocks, open_bloc
 from m3ser.audio.sources import can_be_read_again
 from m3ser.bundle import Bundle
 from m3ser.errors import M3serError, UsageError
-from m3ser.inference.requests import TRANSCRIBE, Request, TextRequest
+from m3ser.inference.requests import TRANSCRIBE, Request
 from m3ser.inference.timeline.adapting import own_profiles, unadapted
 from m3ser.inference.timeline.alignment import Alignment
 from m3ser.inference.timeline.cutting import ChannelCut, Cutting
@@ -25,20 +25,15 @@ from m3ser.inference.timeline.envelope import Envelope
 from m3ser.inference.timeline.given_words import given_words
 from m3ser.inference.timeline.kept import KeptAnswers, file_digest
 from m3ser.inference.timeline.segmenter import Segmenter
-from m3ser.inference.timeline.settings import CutSettings
+from m3ser.inference.timeline.settings import CutSettings, TimelineSettings
 from m3ser.inference.timeline.smoothing import smoothed
 from m3ser.profile import Profile
 from m3ser.schema import Prediction, Segment, TextSource
 from m3ser.text.asr import Transcriber
-from m3ser.text.language_codes import language_code
-from m3ser.text.timed import Spoken
 
-__all__ = ["Channels", "Timeline", "TimelineSettings"]
+__all__ = ["Timeline"]
 
 _log = logging.getLogger("m3ser.inference")
-
-Channels = Literal["mix", "split"]
-"""``mix``: the average of a recording's channels; ``split``: each channel on its own."""
 
 
 class _Recogniser(Protocol):
@@ -56,34 +51,6 @@ class _Recogniser(Protocol):
     def predict_each(
         self, items: Iterable[Request | AudioSource], *, on_error: Literal["return"]
     ) -> Iterator[Prediction | M3serError]: ...
-
-
-@dataclass(frozen=True)
-class TimelineSettings:
-    """What is asked of a timeline; the arguments of :meth:`m3ser.inference.Recogniser.timeline`.
-
-    Raises:
-        UsageError: what makes no sense.
-    """
-
-    text: TextRequest = TRANSCRIBE
-    words: tuple[Spoken, ...] | None = None
-    start: float | None = None
-    end: float | None = None
-    channels: Channels = "mix"
-    cuts: CutSettings = field(default_factory=CutSettings)
-    smooth: int = 0
-    language: str | None = None
-    adapt: bool = False
-
-    def __post_init__(self) -> None:
-        if self.language is not None:
-            object.__setattr__(self, "language", language_code(self.language))
-        if isinstance(self.text, str):
-            raise UsageError("A timeline's text needs times: give it as words with times, or have it transcribed.")
-        if self.channels not in ("mix", "split"):
-            raise UsageError(f"channels is '{self.channels}'; expected 'mix' or 'split'.")
-        smoothed((), self.smooth)
 
 
 @dataclass(eq=False)
@@ -151,6 +118,8 @@ class Timeline:
         self.notes: dict[str, int] = {}
         if journal is not None and not isinstance(audio, (str, os.PathLike)):
             raise UsageError("A journal needs a recording that is a file, to know it again.")
+        if settings.profile is not None:
+            recogniser.bundle.check_profile(settings.profile)
         if settings.adapt:
             recogniser.bundle.require_adaptable()
             if not can_be_read_again(audio):
@@ -179,8 +148,8 @@ class Timeline:
     @property
     def model(self) -> str:
         """Name and version of the bundle, and of a profile, where there is one (the recording's own: "+own")."""
-        own = next(filter(None, self._profiles), None)
-        return self._recogniser.name if own is None else self._recogniser.bundle.with_profile(own).manifest.full_name
+        used = self._settings.profile or next(filter(None, self._profiles), None)
+        return self._recogniser.name if used is None else self._recogniser.bundle.with_profile(used).manifest.full_name
 
     @property
     def offset(self) -> float:
@@ -212,7 +181,11 @@ class Timeline:
             for note, count in self.notes.items()
         ]
         if self._profiles:
-            notes += unadapted(self._profiles, split=self._settings.channels == "split")
+            notes += unadapted(
+                self._profiles,
+                split=self._settings.channels == "split",
+                instead=self._recogniser.bundle.profile,
+            )
         return " ".join(notes) or None
 
     def __iter__(self) -> Iterator[Segment]:
@@ -286,7 +259,7 @@ class Timeline:
                             text=words,
                             sample_rate=SAMPLE_RATE,
                             language=self._settings.language,
-                            profile=self._profiles[one.channel] if self._profiles else None,
+                            profile=self._profiles[one.channel] if self._profiles else self._settings.profile,
                         )
             except M3serError as error:
                 fault.append(error)  # what is on its way is answered first
@@ -379,6 +352,7 @@ class Timeline:
             "cuts": asdict(settings.cuts),
             **({} if settings.language is None else {"language": settings.language}),
             **({"adapt": True} if settings.adapt else {}),
+            **({} if settings.profile is None else {"profile": settings.profile.digest()}),
         }
 
     def to_dict(self) -> dict[str, Any]:
