@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from m3ser.profile import Profile
+
 pytest.importorskip("fastapi", reason="needs the serve extra")
 
 KEYS = "0123456789abcdef\n"
@@ -50,6 +52,47 @@ def test_without_options_it_is_as_from_python(m3ser: Callable[..., Any], started
 def test_an_open_service_beyond_this_machine_is_warned_of(m3ser: Callable[..., Any], started: list[Any]) -> None:
     assert "everybody who reaches 0.0.0.0" in m3ser("serve", "--host", "0.0.0.0").stderr
     assert "warning" not in m3ser("serve").stderr
+
+
+@pytest.fixture
+def anna() -> Profile:
+    """Of a model that nobody has."""
+    return Profile(name="anna", encoder="00" * 32, model="other@1", utterances=12, seconds=30.0, mean=(0.0,))
+
+
+def test_profiles_are_read_from_a_folder(
+    m3ser: Callable[..., Any], started: list[Any], anna: Profile, tmp_path: Path
+) -> None:
+    anna.write(tmp_path / "anna.json")
+    assert m3ser("serve", "--profiles", str(tmp_path)).exit_code == 0
+    assert [settings.profiles for settings in started] == [(anna,)]
+
+
+def test_profiles_that_are_none_are_one_sentence(
+    m3ser: Callable[..., Any], started: list[Any], anna: Profile, tmp_path: Path
+) -> None:
+    result = m3ser("serve", "--profiles", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr.endswith(" holds no profile; expected files NAME.json, as m3ser adapt writes them.\n")
+    anna.write(tmp_path / "a.json")
+    anna.write(tmp_path / "b.json")
+    result = m3ser("serve", "--profiles", str(tmp_path))
+    assert result.exit_code == 1
+    assert "are both called 'anna'" in result.stderr
+    (tmp_path / "b.json").write_text("no JSON")
+    result = m3ser("serve", "--profiles", str(tmp_path))
+    assert result.exit_code == 1
+    assert "b.json' is not a profile" in result.stderr
+    assert started == []
+
+
+def test_a_profile_of_another_model_is_said_at_the_start(
+    m3ser: Callable[..., Any], starter: Path, anna: Profile, tmp_path: Path
+) -> None:
+    anna.write(tmp_path / "anna.json")
+    result = m3ser("serve", "--port", "0", "--no-transcriber", "--no-page", "--profiles", str(tmp_path))
+    assert result.exit_code == 2
+    assert "Profile 'anna' was learnt with other@1, whose audio encoder is not that of starter@" in result.stderr
 
 
 def test_a_missing_extra_is_one_sentence(m3ser: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,18 @@ from m3ser.serving.server import Server  # noqa: E402
 SETTINGS = ServiceSettings(
     port=0, workers=1, lanes=1, transcriber=None, page=False, max_duration=20.0, max_bytes=2_000_000, max_files=4
 )
+
+
+def is_problem(response: httpx.Response, status: int, cause: str) -> str:
+    """The sentence of a problem that is as it should be."""
+    body = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, body["status"], body["type"]) == (status, status, f"urn:m3ser:problem:{cause}")
+    assert body["request_id"] == response.headers["x-request-id"]
+    assert not re.search(r"(^|[\s'])/\w", body["detail"])  # no path
+    assert "Traceback" not in response.text
+    detail: str = body["detail"]
+    return detail
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +15,10 @@ from m3ser.serving import ServiceSettings
 from m3ser.serving.app import create_app
 from m3ser.serving.openapi import PREDICTION_EXAMPLE, PROBLEM_EXAMPLE
 
+from .conftest import is_problem
+
 Ask = Callable[..., httpx.Response]
 KEY = "correct-horse-battery-staple"
-
-
-def is_problem(response: httpx.Response, status: int, cause: str) -> str:
-    """The sentence of a problem that is as it should be."""
-    body = response.json()
-    assert response.headers["content-type"] == "application/problem+json"
-    assert (response.status_code, body["status"], body["type"]) == (status, status, f"urn:m3ser:problem:{cause}")
-    assert body["request_id"] == response.headers["x-request-id"]
-    assert not re.search(r"(^|[\s'])/\w", body["detail"])  # no path
-    assert "Traceback" not in response.text
-    detail: str = body["detail"]
-    return detail
 
 
 def expected(recogniser: Recogniser, clip: Path, text: Any, name: str | None) -> dict[str, Any]:

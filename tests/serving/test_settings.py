@@ -10,6 +10,7 @@ import pytest
 
 from m3ser import errors
 from m3ser.errors import M3serError, UsageError
+from m3ser.profile import Profile
 from m3ser.serving import ServiceSettings
 from m3ser.serving.keys import ApiKeys, read_api_keys
 from m3ser.serving.logs import JsonLines
@@ -41,6 +42,13 @@ def test_what_makes_no_sense_is_one_sentence(name: str, value: Any) -> None:
 )
 def test_loopback(host: str, is_loopback: bool) -> None:
     assert ServiceSettings(host=host).is_loopback is is_loopback
+
+
+def test_two_profiles_of_one_name() -> None:
+    one = Profile(name="anna", encoder="00" * 32, model="tiny@3", utterances=1, seconds=1.0, mean=(0.0,))
+    other = one.model_copy(update={"mean": (1.0,)})
+    with pytest.raises(UsageError, match=r"^2 profiles are called 'anna'; expected one of a name\.$"):
+        ServiceSettings(profiles=(one.model_copy(update={"name": "bert"}), one, other))
 
 
 def test_keys_do_not_show() -> None:

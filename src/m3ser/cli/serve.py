@@ -21,6 +21,15 @@ def serve(
     port: Annotated[int, typer.Option("--port", metavar="N", help="0 takes any that is free.")] = 8080,
     model: ModelName = "starter",
     profile: ProfileFile = None,
+    profiles: Annotated[
+        Path | None,
+        typer.Option(
+            "--profiles",
+            metavar="FOLDER",
+            show_default=False,
+            help="Profiles (m3ser adapt), each a .json, that a request may name in place of --profile.",
+        ),
+    ] = None,
     transcriber: TranscriberName = None,
     no_transcriber: Annotated[
         bool, typer.Option("--no-transcriber", help="Transcribe nothing: given words, or the voice alone.")
@@ -118,6 +127,7 @@ def serve(
         from m3ser.serving.server import serve as serve_until_stopped
     from m3ser.profile import read_profile
     from m3ser.serving.keys import read_api_keys
+    from m3ser.serving.profiles import read_profiles
     from m3ser.serving.settings import ServiceSettings
     from m3ser.serving.streaming.limits import StreamLimits
 
@@ -125,6 +135,7 @@ def serve(
     settings = ServiceSettings(
         model=model,
         profile=None if profile is None else read_profile(profile),
+        profiles=() if profiles is None else read_profiles(profiles),
         host=host,
         port=port,
         transcriber=None if no_transcriber else transcriber or "auto",

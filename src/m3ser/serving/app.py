@@ -55,10 +55,12 @@ def create_app(settings: ServiceSettings, recogniser: Recogniser | None = None) 
         application's start to its end, and its ``state.streams`` what all WebSockets share.
 
     Raises:
-        M3serError: as :func:`m3ser.inference.load`.
+        M3serError: as :func:`m3ser.inference.load`; UsageError: the model does not take one of the profiles.
     """
     service = Service(settings, recogniser or load_recogniser(settings))
-    streams = Streams(service.recogniser, settings.streams, StreamMetrics(service.metrics.registry))
+    streams = Streams(
+        service.recogniser, settings.streams, StreamMetrics(service.metrics.registry), profiles=service.profiles
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["FIELDS", "LONGEST_TEXT", "Asked", "read_asked"]
 
-FIELDS = ("text", "transcribe", "language", "timeline")
+FIELDS = ("text", "transcribe", "language", "timeline", "profile", "adapt")
 """What can be said about a recording, besides the recording."""
 
 LONGEST_TEXT = 20_000
@@ -43,6 +43,8 @@ class Asked:
         transcribe: whether words are to be transcribed where none are given; None: nothing was said about it.
         language: of the words; None: it is not known.
         timeline: whether emotions over time are asked for.
+        profile: the name of the one that the voices are to be judged by; None: none is named.
+        adapt: whether a timeline is to learn first how its recording usually sounds.
     """
 
     recordings: tuple[Recording, ...] = ()
@@ -50,6 +52,8 @@ class Asked:
     transcribe: bool | None = None
     language: str | None = None
     timeline: bool = False
+    profile: str | None = None
+    adapt: bool = False
 
     def text_of(self, index: int) -> TextRequest:
         """What a recogniser is to do about the words of one recording."""
@@ -61,9 +65,8 @@ class Asked:
 async def read_asked(request: Request, settings: ServiceSettings, buffer: Buffer, *, most_files: int) -> Asked:
     """Read a request's body, whichever of the three forms it has.
 
-    ``multipart/form-data`` with parts `file`, `text`, `transcribe`, `language`, `timeline`; a recording as the body
-    itself (``audio/*``) with the other four, and its `name`, in the query; or ``application/json`` with `text` and
-    `language`.
+    ``multipart/form-data`` with parts `file` and :data:`FIELDS`; a recording as the body itself (``audio/*``) with the
+    fields, and its `name`, in the query; or ``application/json`` with `text` and `language`.
 
     Args:
         request: nothing of its body has been read.
@@ -192,12 +195,22 @@ def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> 
     transcribe = _flag(single, "transcribe")
     if texts and transcribe:
         raise UsageError("The text is given and transcribe asks for another one; give one of them.")
+    timeline, adapt = bool(_flag(single, "timeline")), bool(_flag(single, "adapt"))
+    profile = single.get("profile")
+    if adapt and not timeline:
+        raise UsageError("adapt is for timelines, and none is asked for; give timeline=true along with it.")
+    if adapt and profile is not None:
+        raise UsageError("adapt makes a profile of the recording, and profile names one; give one of them.")
+    if profile is not None and not recordings:
+        raise UsageError("A profile is about a voice, and there is no recording; expected a part named file.")
     return Asked(
         recordings=recordings,
         texts=tuple(texts),
         transcribe=transcribe,
         language=single.get("language") or None,
-        timeline=bool(_flag(single, "timeline")),
+        timeline=timeline,
+        profile=profile,
+        adapt=adapt,
     )
 
 

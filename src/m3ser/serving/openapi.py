@@ -70,7 +70,7 @@ _PREDICTION = {
         "model": _STRING,
         "segments": {"type": "array", "items": _SEGMENT, "description": "Of a timeline; else empty."},
         "language": {**_STRING, "description": "Where it was given, or the words are in one that is not read."},
-        "note": {**_STRING, "description": "Why words were not used."},
+        "note": {**_STRING, "description": "Why words were not used, or nothing was learnt of the recording."},
     },
 }
 _PROBLEM = {
@@ -92,8 +92,20 @@ _FLAGS = {
         "description": "Whether words are transcribed where none are given. Left out: they are, where the service can.",
     },
     "language": {"type": "string", "description": "Of the words, as a BCP 47 code.", "examples": ["en"]},
+    "profile": {
+        "type": "string",
+        "description": "How who speaks usually sounds: the name of one of the `profiles` of GET /v1/models.",
+        "examples": ["anna"],
+    },
 }
-_TIMELINE = {"type": "boolean", "default": False, "description": "Emotions over time, in `segments`."}
+_OVER_TIME = {
+    "timeline": {"type": "boolean", "default": False, "description": "Emotions over time, in `segments`."},
+    "adapt": {
+        "type": "boolean",
+        "default": False,
+        "description": "With `timeline`, without `profile`: how it usually sounds is learnt from the recording first.",
+    },
+}
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT, "description": "What is said."}
 _FILE = {"type": "string", "format": "binary", "description": "WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM or the like."}
 _NAME = {"type": "string", "description": "What the answer is to call the recording."}
@@ -129,12 +141,12 @@ def _answers(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 EMOTIONS: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "query", "schema": schema, "description": "With a body of audio/* alone."}
-        for name, schema in {"name": _NAME, "text": _TEXT, **_FLAGS, "timeline": _TIMELINE}.items()
+        for name, schema in {"name": _NAME, "text": _TEXT, **_FLAGS, **_OVER_TIME}.items()
     ],
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": _form(_FILE, text=_TEXT, timeline=_TIMELINE),
+            "multipart/form-data": _form(_FILE, text=_TEXT, **_OVER_TIME),
             "audio/*": {"schema": _FILE},
             "application/json": {
                 "schema": {

@@ -57,6 +57,7 @@ def rest_router(service: Service) -> APIRouter:
                     "modalities": list(manifest.modalities),
                     "licence": manifest.licence,
                     "transcriber": None if transcriber is None else transcriber.name,
+                    "profiles": list(service.profiles.names),
                 }
             ]
         }
@@ -96,18 +97,26 @@ async def _one(service: Service, asked: Asked) -> dict[str, Any]:
     if len(asked.texts) > 1:
         raise UsageError(f"There are {len(asked.texts)} texts; expected one at most.")
     recording = asked.recordings[0] if asked.recordings else None
+    profile = service.profiles.find(asked.profile)
     if asked.timeline:
         if recording is None:
             raise UsageError("A timeline is of a recording, and there is none; expected a part named file.")
-        timeline = await service.timeline(recording, text=asked.text_of(0), language=asked.language)
+        timeline = await service.timeline(
+            recording, text=asked.text_of(0), language=asked.language, profile=profile, adapt=asked.adapt
+        )
         return timeline.to_dict()
-    return (await service.predict(recording, text=asked.text_of(0), language=asked.language)).to_dict()
+    found = await service.predict(recording, text=asked.text_of(0), language=asked.language, profile=profile)
+    return found.to_dict()
 
 
 async def _each(service: Service, asked: Asked, request_id: str) -> list[dict[str, Any]]:
+    profile = service.profiles.find(asked.profile)
+
     async def one(index: int, recording: Recording) -> dict[str, Any]:
         try:
-            found = await service.predict(recording, text=asked.text_of(index), language=asked.language)
+            found = await service.predict(
+                recording, text=asked.text_of(index), language=asked.language, profile=profile
+            )
         except M3serError as error:
             problem = problem_of(error)
             service.metrics.failures.labels(problem.cause).inc()

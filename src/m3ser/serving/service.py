@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -19,12 +19,14 @@ from m3ser.inference import Recogniser, Request
 from m3ser.inference.catalogue import BUNDLED
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
 from m3ser.inference.timeline import Timeline
+from m3ser.profile import Profile
 from m3ser.schema import Prediction
 from m3ser.serving.decoding import DecoderPool
 from m3ser.serving.engine import Engine, overloaded
 from m3ser.serving.keys import ApiKeys
 from m3ser.serving.metrics import Metrics
 from m3ser.serving.problems import ProblemError
+from m3ser.serving.profiles import Profiles
 from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["Buffer", "Recording", "Service"]
@@ -73,14 +75,21 @@ class Service:
 
     Attributes:
         settings, recogniser: as given.
+        profiles: those that may be asked for.
         keys: who may ask.
         metrics: what is counted.
         ready: whether it answers.
+
+    Raises:
+        UsageError: the model does not take one of the profiles.
     """
 
     def __init__(self, settings: ServiceSettings, recogniser: Recogniser) -> None:
         self.settings = settings
         self.recogniser = recogniser
+        for profile in settings.profiles:
+            recogniser.bundle.check_profile(profile)
+        self.profiles = Profiles(settings.profiles)
         self.keys = ApiKeys(settings.api_keys)
         self.metrics = Metrics()
         self.ready = False
@@ -176,7 +185,12 @@ class Service:
             self._buffered += count
 
     async def predict(
-        self, recording: Recording | None, *, text: TextRequest = TRANSCRIBE, language: str | None = None
+        self,
+        recording: Recording | None,
+        *,
+        text: TextRequest = TRANSCRIBE,
+        language: str | None = None,
+        profile: Profile | None = None,
     ) -> Prediction:
         """Recognise one utterance; cancelling this drops it from whatever queue it is in.
 
@@ -184,39 +198,57 @@ class Service:
             recording: None: the text alone.
             text: as in :meth:`m3ser.inference.Recogniser.predict`.
             language: as there.
+            profile: as there.
 
         Raises:
             M3serError: as there; ProblemError: 503 or 504, it could not be answered in time.
         """
-        return await self._in_time(self._predict(recording, text, language))
+        return await self._in_time(self._predict(recording, text, language, profile))
 
-    async def _predict(self, recording: Recording | None, text: TextRequest, language: str | None) -> Prediction:
+    async def _predict(
+        self, recording: Recording | None, text: TextRequest, language: str | None, profile: Profile | None
+    ) -> Prediction:
         asked = time.monotonic()
         waveform = None if recording is None else await self.decode(recording)
-        request = Request(waveform, text=text, sample_rate=None if waveform is None else SAMPLE_RATE, language=language)
+        rate = None if waveform is None else SAMPLE_RATE
+        request = Request(waveform, text=text, sample_rate=rate, language=language, profile=profile)
         prediction = await _outcome(self._engine.submit(request, asked=asked))
         self.metrics.audio_seconds.inc(prediction.duration or 0.0)
         return replace(prediction, file=None if recording is None else recording.name)
 
     async def timeline(
-        self, recording: Recording, *, text: TextRequest = TRANSCRIBE, language: str | None = None
+        self,
+        recording: Recording,
+        *,
+        text: TextRequest = TRANSCRIBE,
+        language: str | None = None,
+        profile: Profile | None = None,
+        adapt: bool = False,
     ) -> Timeline:
         """Emotions over time in a recording; the timeline has been gone through to its end.
 
-        Args and raises as in :meth:`predict`.
+        Args and raises as in :meth:`predict`; `adapt` as in :meth:`m3ser.inference.Recogniser.timeline`.
         """
-        return await self._in_time(self._timeline(recording, text, language))
+        return await self._in_time(
+            self._timeline(recording, text=text, language=language, profile=profile, adapt=adapt)
+        )
 
-    async def _timeline(self, recording: Recording, text: TextRequest, language: str | None) -> Timeline:
+    async def _timeline(self, recording: Recording, **options: Any) -> Timeline:
         waveform = await self.decode(recording, may_be_silent=True)
-        timeline = self.recogniser.timeline(waveform, text=text, sample_rate=SAMPLE_RATE, language=language)
+        timeline = self.recogniser.timeline(waveform, sample_rate=SAMPLE_RATE, **options)
         timeline.file = recording.name
         nobody_waits = threading.Event()
 
+        def leave_off(_: Timeline) -> None:
+            if nobody_waits.is_set():
+                raise CancelledError
+
+        # Told between its segments, too: there are none while it learns how the recording sounds.
+        timeline.watch = leave_off
+
         def go_through() -> None:
             for _ in timeline:
-                if nobody_waits.is_set():
-                    return
+                pass
 
         try:
             await _outcome(self._timelines.submit(go_through))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 from m3ser.cores import available_cores
@@ -24,6 +25,7 @@ class ServiceSettings:
     Attributes:
         model: the bundle, as :func:`m3ser.inference.load` names it.
         profile: how the speaker or source of all recordings usually sounds; None: anybody.
+        profiles: those that a request may name instead, each by a name of its own.
         host, port: where to listen; port 0: any that is free.
         workers: processes that decode recordings.
         lanes: threads that answer, each with one processor thread.
@@ -49,6 +51,7 @@ class ServiceSettings:
 
     model: str = "starter"
     profile: Profile | None = None
+    profiles: tuple[Profile, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = field(default_factory=lambda: min(4, available_cores()))
@@ -86,6 +89,9 @@ class ServiceSettings:
                 raise UsageError(f"{name} is {value:g}; expected seconds, above 0.")
         if not 0 <= self.batch_wait <= 1:
             raise UsageError(f"batch_wait is {self.batch_wait:g}; expected 0 to 1 s.")
+        for name, count in Counter(profile.name for profile in self.profiles).items():
+            if count > 1:
+                raise UsageError(f"{count} profiles are called '{name}'; expected one of a name.")
         if not all(self.api_keys):
             raise UsageError("An API key is empty; expected a secret.")
 

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from m3ser.errors import UsageError
 from m3ser.serving.problems import ProblemError
+from m3ser.serving.profiles import Profiles
 from m3ser.serving.streaming.conversation import Conversation
 from m3ser.serving.streaming.limits import StreamLimits
 from m3ser.serving.streaming.metrics import StreamMetrics
@@ -81,7 +82,7 @@ class House:
 
     def __init__(self, recogniser: Any, limits: StreamLimits) -> None:
         self.registry = CollectorRegistry()
-        self.streams = Streams(recogniser, limits, StreamMetrics(self.registry))
+        self.streams = Streams(recogniser, limits, StreamMetrics(self.registry), profiles=Profiles())
         self.admit: Callable[[str | None], None] = lambda key: None
         self.how: list[str] = []
 

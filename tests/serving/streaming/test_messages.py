@@ -42,12 +42,13 @@ def test_everything_that_a_start_may_say() -> None:
         "channels": 2,
         "transcribe": True,
         "language": "de-AT",
+        "profile": "anna",
         "provisional_seconds": None,
         "offset": 12.5,
         "api_key": "a secret",
     }
     start = parse_start(json.dumps(said))
-    assert start == Start(48_000, "pcm_s16le", 2, True, "de", None, 12.5, "a secret")
+    assert start == Start(48_000, "pcm_s16le", 2, True, "de", "anna", None, 12.5, "a secret")
     assert "a secret" not in repr(start)
 
 
@@ -74,6 +75,8 @@ def test_opus_states_its_own_rate_and_channels() -> None:
         ({"provisional_seconds": 0.01}, "provisional_seconds is 0.01; expected 0.1 to 60 s, or null."),
         ({"offset": -1}, "offset is -1; expected 0 to 1e+09 s."),
         ({"offset": "now"}, "offset is 'now'; expected"),
+        ({"profile": 5}, "profile is 5; expected the name of one, or null."),
+        ({"profile": ["anna"]}, 'profile is ["anna"]; expected'),
         ({"api_key": 5}, "api_key is not a string."),
         ({"model": "another"}, "A start message has the key 'model'; known are api_key, channels, "),
     ],

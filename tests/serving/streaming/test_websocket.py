@@ -17,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from m3ser import inference
+from m3ser.profile import Profile
 from m3ser.serving.server import Server
 from m3ser.serving.settings import ServiceSettings
 from m3ser.serving.streaming.limits import StreamLimits
@@ -53,8 +54,13 @@ def recogniser() -> inference.Recogniser:
 
 
 @pytest.fixture(scope="module")
-def server(recogniser: inference.Recogniser) -> Iterator[Server]:
-    with serving(recogniser, api_keys=(KEY,)) as server:
+def anna(recogniser: inference.Recogniser, demo_clip: Path) -> Profile:
+    return recogniser.learn([demo_clip], name="anna")
+
+
+@pytest.fixture(scope="module")
+def server(recogniser: inference.Recogniser, anna: Profile) -> Iterator[Server]:
+    with serving(recogniser, api_keys=(KEY,), profiles=(anna,)) as server:
         yield server
 
 
@@ -107,6 +113,32 @@ def test_finals_are_a_timelines(
             [scores[x] for x in wanted["scores"]], list(wanted.pop("scores").values()), atol=1e-5
         )
         assert found == {"type": "segment", "final": True, **wanted}
+
+
+def test_finals_by_a_profile_are_a_timelines(
+    server: Server, recogniser: inference.Recogniser, anna: Profile, recording: NDArray[np.int16]
+) -> None:
+    heard = recording[:150_000]
+    expected = list(recogniser.timeline(heard, sample_rate=16_000, text=None, profile=anna))
+    with connected(server) as connection:
+        assert start(connection, profile="anna", provisional_seconds=None)["model"] == f"{recogniser.name}+anna"
+        connection.send(heard.tobytes())
+        connection.send('{"type": "finish"}')
+        *segments, _ = rest(connection)
+    assert [one["scores"] for one in segments] == [pytest.approx(one.scores, abs=1e-5) for one in expected]
+    usual = next(iter(recogniser.timeline(heard, sample_rate=16_000, text=None)))
+    assert segments[0]["scores"] != pytest.approx(usual.scores, abs=1e-3)
+
+
+def test_a_profile_that_is_not_known(server: Server) -> None:
+    with connected(server) as connection:
+        problem = start(connection, profile="../anna")["problem"]
+        assert (problem["status"], problem["type"]) == (400, "urn:m3ser:problem:bad-message")
+        assert problem["detail"] == "The profile '../anna' is not known; known are anna."
+        assert rest(connection) == []
+        assert connection.close_code == 4400
+    with connected(server) as connection:  # names are for those who may ask
+        assert "anna" not in start(connection, api_key="another", profile="bert")["problem"]["detail"]
 
 
 def test_finals_of_opus_are_those_of_the_same_file(

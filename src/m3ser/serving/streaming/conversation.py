@@ -18,7 +18,8 @@ from typing import Any
 from numpy.typing import NDArray
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from m3ser.errors import M3serError
+from m3ser.errors import M3serError, UsageError
+from m3ser.profile import Profile
 from m3ser.serving.problems import ProblemError, problem_of
 from m3ser.serving.streaming.backlog import Backlog, End, Sound
 from m3ser.serving.streaming.messages import (
@@ -77,8 +78,9 @@ class Conversation:
         try:
             await self._socket.accept()
             start = await self._start()
+            profile = self._profile(start)
             with self._streams.place():
-                await self._stream(start)
+                await self._stream(start, profile)
             self.how = "done"
             await self._close(DONE, "")
         except _GoneError:
@@ -106,11 +108,19 @@ class Conversation:
             OpusDecoder.check_installed()
         return start
 
-    async def _stream(self, start: Start) -> None:
+    def _profile(self, start: Start) -> Profile | None:
+        try:
+            return self._streams.profiles.find(start.profile)
+        except UsageError as error:
+            raise ProblemError(400, "bad-message", str(error)) from error
+
+    async def _stream(self, start: Start, profile: Profile | None) -> None:
         streams = self._streams
-        session = await streams.work(Session, streams.recogniser, start, max_seconds=self._limits.max_seconds)
+        session = await streams.work(
+            Session, streams.recogniser, start, profile=profile, max_seconds=self._limits.max_seconds
+        )
         backlog = Backlog(start.sample_rate or OPUS_RATE, self._limits.ahead_seconds)
-        await self._send(self._ready(start))
+        await self._send(self._ready(start, session))
         answering = asyncio.ensure_future(self._answer(session, backlog))
         reading = asyncio.ensure_future(self._read(start, backlog))
         try:
@@ -124,12 +134,12 @@ class Conversation:
             await asyncio.gather(reading, answering, return_exceptions=True)
         await self._send(session.done())
 
-    def _ready(self, start: Start) -> dict[str, Any]:
+    def _ready(self, start: Start, session: Session) -> dict[str, Any]:
         limits, recogniser = self._limits, self._streams.recogniser
         return {
             "type": "ready",
             "id": self._name,
-            "model": recogniser.name,
+            "model": session.model,
             "labels": list(recogniser.labels),
             "encoding": start.encoding,
             "sample_rate": start.sample_rate or OPUS_RATE,

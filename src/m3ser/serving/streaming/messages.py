@@ -54,6 +54,7 @@ class Start:
         channels: of ``pcm_s16le``: 1, or 2 that are averaged; None with ``opus``.
         transcribe: have each final segment's words transcribed, where the service can; else the voice alone is judged.
         language: of the words, as a BCP 47 code; None: not known.
+        profile: the name of the one that the voice is to be judged by; None: none is named.
         provisional_seconds: the least time between two provisional segments; None: none are wanted.
         offset: seconds that are added to all times: where a client goes on after its connection was lost.
         api_key: for browsers, which cannot set headers.
@@ -64,6 +65,7 @@ class Start:
     channels: int | None = 1
     transcribe: bool = True
     language: str | None = None
+    profile: str | None = None
     provisional_seconds: float | None = 0.5
     offset: float = 0.0
     api_key: str | None = field(default=None, repr=False)
@@ -115,6 +117,9 @@ def parse_start(text: str) -> Start:
     provisional = said.get("provisional_seconds", 0.5)
     if provisional is not None:
         provisional = _seconds(provisional, "provisional_seconds", 0.1, 60.0, " s, or null")
+    profile = said.get("profile")
+    if not (profile is None or isinstance(profile, str)):
+        _refuse(f"profile is {_shown(profile)}; expected the name of one, or null.")
     key = said.get("api_key")
     if not (key is None or isinstance(key, str)):
         _refuse("api_key is not a string.")
@@ -124,6 +129,7 @@ def parse_start(text: str) -> Start:
         channels=channels,
         transcribe=transcribe,
         language=_language(said.get("language"), transcribe=transcribe),
+        profile=profile,
         provisional_seconds=provisional,
         offset=_seconds(said.get("offset", 0.0), "offset", 0.0, _LONGEST_OFFSET, " s"),
         api_key=key,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from m3ser.errors import AudioTooLongError
 from m3ser.inference import TRANSCRIBE, Recogniser
+from m3ser.profile import Profile
 from m3ser.schema import Segment
 from m3ser.serving.problems import ProblemError
 from m3ser.serving.streaming.messages import Start, segment_message
@@ -27,22 +28,27 @@ class Session:
     Args:
         recogniser: what answers.
         start: what the client asked for.
+        profile: the one that it named; None: it named none.
         max_seconds: of sound and gaps, at most.
 
     Attributes:
+        model: what answers, with the profile.
         segments: final ones so far.
 
     Raises:
         MissingExtraError: speech cannot be found (the ``asr`` extra).
     """
 
-    def __init__(self, recogniser: Recogniser, start: Start, *, max_seconds: float) -> None:
+    def __init__(self, recogniser: Recogniser, start: Start, *, profile: Profile | None, max_seconds: float) -> None:
         self._stream = recogniser.stream(
             sample_rate=start.sample_rate or OPUS_RATE,
             text=TRANSCRIBE if start.transcribe else None,
             language=start.language,
+            profile=profile,
             provisional_seconds=start.provisional_seconds,
         )
+        named = None if profile is None else recogniser.bundle.with_profile(profile).manifest
+        self.model = recogniser.name if named is None else named.full_name
         self._offset = start.offset
         self._max_seconds = max_seconds
         self.segments = 0

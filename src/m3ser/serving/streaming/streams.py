@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from m3ser.inference import Recogniser
 from m3ser.serving.problems import ProblemError
+from m3ser.serving.profiles import Profiles
 from m3ser.serving.streaming.limits import StreamLimits
 from m3ser.serving.streaming.metrics import StreamMetrics
 
@@ -33,15 +34,19 @@ class Streams:
         recogniser: what answers.
         limits: bounds.
         metrics: what is counted.
+        profiles: those that a client may name.
 
     Attributes:
         stopping: is set once the service stops.
     """
 
-    def __init__(self, recogniser: Recogniser, limits: StreamLimits, metrics: StreamMetrics) -> None:
+    def __init__(
+        self, recogniser: Recogniser, limits: StreamLimits, metrics: StreamMetrics, *, profiles: Profiles
+    ) -> None:
         self.recogniser = recogniser
         self.limits = limits
         self.metrics = metrics
+        self.profiles = profiles
         self.stopping = asyncio.Event()
         self._places = limits.streams
         self._none_open = asyncio.Event()
