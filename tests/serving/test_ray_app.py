@@ -19,6 +19,7 @@ from m3ser import inference
 from m3ser.cli.app import app
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference import Recogniser
+from m3ser.profile import Profile
 from m3ser.serving.ray_app import Replicas, serve_on_ray
 from m3ser.serving.settings import ServiceSettings
 
@@ -41,15 +42,26 @@ def test_a_port_that_is_taken_is_said_before_ray_begins() -> None:
             serve_on_ray(settings, Replicas(1, 1), address=None)
 
 
+@pytest.mark.parametrize("field", ["profile", "profiles"])
+def test_a_profile_of_another_model_is_said_before_ray_begins(field: str) -> None:
+    other = Profile(name="anna", encoder="00" * 32, model="other@1", utterances=1, seconds=1.0, mean=(0.0,))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = ServiceSettings(port=port, **{field: other if field == "profile" else (other,)})
+    with pytest.raises(UsageError, match=r"^Profile 'anna' was learnt with other@1, whose audio encoder is not that"):
+        serve_on_ray(settings, Replicas(1, 1), address=None)
+
+
 def test_options_of_ray_alone_are_refused() -> None:
     for options in (["--replicas", "2"], ["--ray-address", "auto"]):
         found = CliRunner().invoke(app, ["serve", *options])
         assert isinstance(found.exception, (UsageError, SystemExit))
 
 
-def ask(address: str, content: bytes) -> tuple[int, dict[str, object]]:
+def ask(address: str, content: bytes, *, query: str = "") -> tuple[int, dict[str, object]]:
     request = urllib.request.Request(
-        f"{address}/v1/emotions?transcribe=false", data=content, headers={"Content-Type": "audio/wav"}
+        f"{address}/v1/emotions?transcribe=false{query}", data=content, headers={"Content-Type": "audio/wav"}
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
@@ -76,11 +88,16 @@ def heard_over_a_stream(address: str, clip: Path, recogniser: Recogniser) -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
-def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path) -> None:
+def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path, tmp_path: Path) -> None:
+    recogniser = inference.load(transcriber=None, threads=1)
+    clip = demo_clips / "1001_DFA_ANG_XX.wav"
+    anna = recogniser.learn([clip], name="anna")
+    anna.write(tmp_path / "anna.json")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["serve", "--engine", "ray", "--replicas", "2", "--no-transcriber", "--port", str(port)]
+    command += ["--profiles", str(tmp_path)]
     process = subprocess.Popen([sys.executable, "-m", "m3ser", *command], stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
@@ -91,17 +108,20 @@ def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path)
             if "listening on" in line:
                 break
         assert f"m3ser: listening on {address}; Ctrl-C stops it.\n" in said
-        recogniser = inference.load(transcriber=None, threads=1)
-        for clip in sorted(demo_clips.glob("*.wav")):
-            status, found = ask(address, clip.read_bytes())
-            expected = recogniser.predict(clip, text=None).to_dict()
+        for path in sorted(demo_clips.glob("*.wav")):
+            status, found = ask(address, path.read_bytes())
+            expected = recogniser.predict(path, text=None).to_dict()
             assert status == 200
             assert found["scores"] == pytest.approx(expected["scores"], abs=1e-5)
             assert {**found, "scores": 0, "file": 0} == {**expected, "scores": 0, "file": 0}
+        status, found = ask(address, clip.read_bytes(), query="&profile=anna")
+        adapted = recogniser.predict(clip, text=None, profile=anna).to_dict()
+        assert (status, found["model"]) == (200, adapted["model"])
+        assert found["scores"] == pytest.approx(adapted["scores"], abs=1e-5)
         status, problem = ask(address, b"junk")
         assert (status, problem["type"]) == (422, "urn:m3ser:problem:audio-unreadable")
         if all(importlib.util.find_spec(name) for name in ("faster_whisper", "websockets", "httpx")):
-            heard_over_a_stream(address, demo_clips / "1001_DFA_ANG_XX.wav", recogniser)
+            heard_over_a_stream(address, clip, recogniser)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:

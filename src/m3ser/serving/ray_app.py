@@ -19,6 +19,7 @@ from typing import Any
 from m3ser.cores import available_cores
 from m3ser.errors import M3serError, UsageError
 from m3ser.inference.cluster import ray_cluster
+from m3ser.inference.loading import open_bundle
 from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["Replicas", "build", "serve_on_ray"]
@@ -101,11 +102,13 @@ def serve_on_ray(
 
     Raises:
         MissingExtraError: the extra ``ray`` is not installed.
-        UsageError, M3serError: see :func:`~m3ser.inference.cluster.ray_cluster`; or the application did not start.
+        UsageError, M3serError: see :func:`~m3ser.inference.cluster.ray_cluster`; or the model does not take a profile,
+            or the application did not start.
     """
     if settings.port == 0:
         raise UsageError("port is 0; Ray Serve takes none that it chooses itself, so expected 1 to 65535.")
     _require_free(settings)
+    _require_fitting_profiles(settings)
     stop = threading.Event()
     with ray_cluster(address, cores=replicas.most, feature="m3ser serve with the engine ray"):
         from ray import serve
@@ -147,6 +150,18 @@ def _require_free(settings: ServiceSettings) -> None:
             raise M3serError(
                 f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}); --port chooses another one."
             ) from error
+
+
+def _require_fitting_profiles(settings: ServiceSettings) -> None:
+    """Say at once that the model does not take a profile; Ray does not tell why its replicas did not start.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if settings.profile is not None or settings.profiles:
+        bundle = open_bundle(settings.model, settings.profile)
+        for profile in settings.profiles:
+            bundle.check_profile(profile)
 
 
 def _why(error: Exception) -> str:
