@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from m3ser import inference
+from m3ser.profile import Profile
 
 KEY = "a-key-for-the-tests"
 
@@ -29,15 +30,23 @@ def recogniser() -> inference.Recogniser:
     return inference.load(transcriber=None, threads=1)
 
 
+@pytest.fixture(scope="session")
+def anna(recogniser: inference.Recogniser, demo_clip: Path) -> Profile:
+    """A profile that the service knows by that name."""
+    return recogniser.learn([demo_clip], name="anna")
+
+
 @contextmanager
-def serving(recogniser: inference.Recogniser, keys: tuple[str, ...]) -> Iterator[Any]:
+def serving(
+    recogniser: inference.Recogniser, keys: tuple[str, ...], profiles: tuple[Profile, ...] = ()
+) -> Iterator[Any]:
     """A service on a free port, in a thread of its own."""
     pytest.importorskip("fastapi", reason="needs the 'serve' extra")
     from m3ser.serving.server import Server
     from m3ser.serving.settings import ServiceSettings
 
     started = threading.Event()
-    settings = ServiceSettings(port=0, transcriber=None, workers=1, api_keys=keys)
+    settings = ServiceSettings(port=0, transcriber=None, workers=1, api_keys=keys, profiles=profiles)
     server = Server(settings, recogniser, announce=lambda url: started.set())
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()
@@ -51,9 +60,9 @@ def serving(recogniser: inference.Recogniser, keys: tuple[str, ...]) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def server(recogniser: inference.Recogniser) -> Iterator[Any]:
-    """A service that asks for :func:`api_key`."""
-    with serving(recogniser, (KEY,)) as server:
+def server(recogniser: inference.Recogniser, anna: Profile) -> Iterator[Any]:
+    """A service that asks for :func:`api_key`, with a profile."""
+    with serving(recogniser, (KEY,), (anna,)) as server:
         yield server
 
 

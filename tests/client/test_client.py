@@ -16,6 +16,7 @@ from m3ser import errors
 from m3ser.client import AsyncClient, Client
 from m3ser.client.calls import Patience
 from m3ser.errors import MissingExtraError, ServiceError, UsageError
+from m3ser.profile import Profile
 from m3ser.schema import Prediction
 
 httpx = pytest.importorskip("httpx", reason="needs the 'client' extra")
@@ -85,10 +86,39 @@ def test_a_batch_in_order_and_with_what_failed(
     assert client.predict_batch([]) == []
 
 
+def test_by_a_profile(
+    client: Client, recogniser: Any, anna: Profile, demo_clip: Path, recording: Any, tmp_path: Path
+) -> None:
+    wanted = recogniser.predict(demo_clip, text=None, profile=anna)
+    same(client.predict(demo_clip, transcribe=False, profile="anna"), wanted)
+    for found in client.predict_batch([demo_clip] * 9, transcribe=False, profile="anna"):  # of each request
+        same(found, wanted)
+    path = tmp_path / "call.wav"
+    soundfile.write(path, recording, 16_000)
+    timeline = recogniser.timeline(path, text=None, profile=anna)
+    scores = [segment.scores for segment in timeline]
+    found = client.timeline(path, transcribe=False, profile="anna")
+    assert found.model == timeline.model == f"{recogniser.name}+anna"
+    assert [segment.scores for segment in found.segments] == [pytest.approx(one, abs=1e-5) for one in scores]
+    adapted = client.timeline(path, transcribe=False, adapt=True)
+    assert adapted.note == "The recording has too few utterances to learn from (below 10); judged as anybody's."
+
+
+def test_a_profile_that_makes_no_sense(client: Client, demo_clip: Path) -> None:
+    with pytest.raises(UsageError, match="The profile 'bert' is not known; known are anna"):
+        client.predict(demo_clip, profile="bert")
+    with pytest.raises(UsageError, match="adapt makes a profile of the recording, and profile names one"):
+        client.timeline(demo_clip, profile="anna", adapt=True)
+    with pytest.raises(UsageError, match="A profile is about a voice, and there is no recording"):
+        client.predict(text="I hate this.", profile="anna")
+
+
 def test_what_the_service_answers_with(client: Client, recogniser: Any) -> None:
     (model,) = client.models()
     assert (model.name, model.labels, model.transcriber) == (recogniser.name, recogniser.labels, None)
+    assert model.profiles == ("anna",)
     assert "licence" in model.details
+    assert "profiles" not in model.details
 
 
 def test_problems_are_errors_of_the_library(client: Client, server: Any) -> None:
@@ -172,7 +202,7 @@ def test_without_a_time_the_waits_grow() -> None:
     assert patience.wait(500, "1") is None
 
 
-def test_with_await(server: Any, api_key: str, recogniser: Any, demo_clip: Path) -> None:
+def test_with_await(server: Any, api_key: str, recogniser: Any, anna: Profile, demo_clip: Path) -> None:
     async def ask() -> None:
         async with AsyncClient(server.url, api_key=api_key) as client:
             one, batch, (model,) = await asyncio.gather(
@@ -185,6 +215,11 @@ def test_with_await(server: Any, api_key: str, recogniser: Any, demo_clip: Path)
             assert isinstance(batch[1], errors.AudioReadError)
             assert model.name == recogniser.name
             assert (await client.timeline(demo_clip)).segments
+            wanted = recogniser.predict(demo_clip, text=None, profile=anna)
+            same(await client.predict(demo_clip, transcribe=False, profile="anna"), wanted)
+            same((await client.predict_batch([demo_clip], transcribe=False, profile="anna"))[0], wanted)
+            assert (await client.timeline(demo_clip, profile="anna")).model == wanted.model
+            assert "too few utterances" in str((await client.timeline(demo_clip, adapt=True)).note)
         async with AsyncClient(transport=busy_for(1), patience=1.0) as client:
             with pytest.raises(ServiceError, match="is busy"):
                 await client.models()

@@ -18,6 +18,7 @@ import soundfile
 from m3ser.client import AsyncClient, Client
 from m3ser.client.protocol import Protocol
 from m3ser.errors import ServiceError, UsageError
+from m3ser.profile import Profile
 from m3ser.schema import Segment
 
 pytest.importorskip("websockets", reason="needs the 'client' extra")
@@ -71,6 +72,15 @@ def test_floats_both_channels_gaps_and_an_offset(client: Client, recording: Any,
 def test_provisional_segments_are_asked_for(client: Client, recording: Any) -> None:
     with client.stream(transcribe=False) as stream:
         assert {segment.final for segment in stream.listen(in_chunks(recording, 1600))} == {True, False}
+
+
+def test_by_a_profile(client: Client, recogniser: Any, anna: Profile, recording: Any) -> None:
+    expected = recogniser.timeline(recording, sample_rate=16_000, text=None, profile=anna)
+    with client.stream(transcribe=False, provisional_seconds=None, profile="anna") as stream:
+        found = [segment.scores for segment in stream.listen(in_chunks(recording))]
+    assert found == [pytest.approx(segment.scores, abs=1e-5) for segment in expected]
+    with pytest.raises(UsageError, match="The profile 'bert' is not known"), client.stream(profile="bert"):
+        pass
 
 
 def test_what_the_service_refuses_is_raised(client: Client, server: Any) -> None:
@@ -132,6 +142,9 @@ def test_with_await(server: Any, api_key: str, recording: Any, expected: Any) ->
                     _ = [segment async for segment in stream.listen(broken())]
             with pytest.raises(UsageError, match="is no code of a language"):
                 async with client.stream(language="klingonisch"):
+                    pass
+            with pytest.raises(UsageError, match="The profile 'bert' is not known"):
+                async with client.stream(profile="bert"):
                     pass
         async with AsyncClient("http://127.0.0.1:9") as nobody:
             with pytest.raises(ServiceError, match="does not answer"):

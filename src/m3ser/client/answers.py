@@ -37,6 +37,7 @@ class ServedModel:
         labels: its classes.
         modalities: what it goes by: "audio", "text" or both.
         transcriber: what turns speech into text there; None: nothing does.
+        profiles: the names of those that it may be asked for.
         details: all else that the service says of it.
     """
 
@@ -44,6 +45,7 @@ class ServedModel:
     labels: tuple[str, ...]
     modalities: tuple[str, ...]
     transcriber: str | None
+    profiles: tuple[str, ...]
     details: Mapping[str, Any]
 
 
@@ -123,13 +125,14 @@ def segment_of(found: Mapping[str, Any]) -> Segment:
 
 def models_of(found: Mapping[str, Any]) -> tuple[ServedModel, ...]:
     """The models of their JSON."""
-    known = ("name", "labels", "modalities", "transcriber")
+    known = ("name", "labels", "modalities", "transcriber", "profiles")
     return tuple(
         ServedModel(
             name=model["name"],
             labels=tuple(model["labels"]),
             modalities=tuple(model["modalities"]),
             transcriber=model["transcriber"],
+            profiles=tuple(model.get("profiles", ())),  # an older service has none
             details={key: value for key, value in model.items() if key not in known},
         )
         for model in found["models"]

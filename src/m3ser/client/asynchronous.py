@@ -63,9 +63,12 @@ class AsyncClient:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
     ) -> Prediction:
         """As :meth:`m3ser.client.Client.predict`."""
-        call = predict_call(audio, text=text, transcribe=transcribe, language=language, sample_rate=sample_rate)
+        call = predict_call(
+            audio, text=text, transcribe=transcribe, language=language, sample_rate=sample_rate, profile=profile
+        )
         return call.answer(*await self._ask(call))
 
     async def timeline(
@@ -75,10 +78,19 @@ class AsyncClient:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
+        adapt: bool = False,
     ) -> Prediction:
         """As :meth:`m3ser.client.Client.timeline`."""
         call = predict_call(
-            audio, text=None, transcribe=transcribe, language=language, sample_rate=sample_rate, timeline=True
+            audio,
+            text=None,
+            transcribe=transcribe,
+            language=language,
+            sample_rate=sample_rate,
+            profile=profile,
+            timeline=True,
+            adapt=adapt,
         )
         return call.answer(*await self._ask(call))
 
@@ -90,12 +102,19 @@ class AsyncClient:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
         on_error: Literal["raise", "return"] = "raise",
     ) -> list[Any]:
         """As :meth:`m3ser.client.Client.predict_batch`."""
         found: list[Prediction | M3serError] = []
         for batch in batch_calls(
-            items, texts=texts, transcribe=transcribe, language=language, sample_rate=sample_rate, on_error=on_error
+            items,
+            texts=texts,
+            transcribe=transcribe,
+            language=language,
+            sample_rate=sample_rate,
+            profile=profile,
+            on_error=on_error,
         ):
             answers = batch.answers(*(await self._ask(batch.call) if batch.call is not None else (200, b"")))
             for answer in answers:
@@ -117,6 +136,7 @@ class AsyncClient:
         encoding: Literal["pcm_s16le", "opus"] = "pcm_s16le",
         transcribe: bool = True,
         language: str | None = None,
+        profile: str | None = None,
         provisional_seconds: float | None = 0.5,
         offset: float = 0.0,
     ) -> AsyncIterator[AsyncStream]:
@@ -130,6 +150,7 @@ class AsyncClient:
             encoding=encoding,
             transcribe=transcribe,
             language=language,
+            profile=profile,
             provisional_seconds=provisional_seconds,
             offset=offset,
         )

@@ -68,7 +68,9 @@ def predict_call(
     transcribe: bool | None,
     language: str | None,
     sample_rate: float | None,
+    profile: str | None,
     timeline: bool = False,
+    adapt: bool = False,
 ) -> Call:
     """The request for one utterance, or for a timeline.
 
@@ -79,14 +81,18 @@ def predict_call(
     if audio is None:
         if text is None:
             raise UsageError("Nothing to recognise: give audio, a text, or both.")
+        if profile is not None:
+            raise UsageError("A profile is about a voice, and there is no recording; give audio, or no profile.")
         words = {"text": text} if language is None else {"text": text, "language": language}
         return Call("POST", "/v1/emotions", {"json": words})
     sent = as_sent(audio, sample_rate)
-    fields = _fields(transcribe, language)
+    fields = _fields(transcribe, language, profile)
     if text is not None:
         fields["text"] = text
     if timeline:
         fields["timeline"] = "true"
+    if adapt:
+        fields["adapt"] = "true"
     return Call("POST", "/v1/emotions", {"files": [("file", sent.part)], "data": fields}, sent.file)
 
 
@@ -97,6 +103,7 @@ def batch_calls(
     transcribe: bool | None,
     language: str | None,
     sample_rate: float | None,
+    profile: str | None,
     on_error: Literal["raise", "return"],
 ) -> Iterator[BatchCall]:
     """The requests for many recordings; each reads its files when it is asked for.
@@ -113,7 +120,7 @@ def batch_calls(
         raise UsageError(f"on_error is '{on_error}'; expected 'raise' or 'return'.")
     for first in range(0, len(items), _FILES):
         sent: list[Sent | M3serError] = []
-        fields: dict[str, Any] = _fields(transcribe, language)
+        fields: dict[str, Any] = _fields(transcribe, language, profile)
         for place in range(first, min(first + _FILES, len(items))):
             item = items[place]
             try:
@@ -130,9 +137,10 @@ def batch_calls(
         yield BatchCall(call, tuple(sent))
 
 
-def _fields(transcribe: bool | None, language: str | None) -> dict[str, Any]:
-    fields = {} if transcribe is None else {"transcribe": "true" if transcribe else "false"}
-    return fields if language is None else {**fields, "language": language}
+def _fields(transcribe: bool | None, language: str | None, profile: str | None) -> dict[str, Any]:
+    told = None if transcribe is None else "true" if transcribe else "false"
+    fields = {"transcribe": told, "language": language, "profile": profile}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 class Patience:

@@ -71,6 +71,7 @@ class Client:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
     ) -> Prediction:
         """Recognise the emotion of one utterance, as :meth:`m3ser.inference.Recogniser.predict` does.
 
@@ -80,12 +81,16 @@ class Client:
             transcribe: without a text: True or None: have it transcribed where the service can; False: the voice alone.
             language: of the words, as a BCP 47 code.
             sample_rate: of an array, in Hz.
+            profile: how who speaks usually sounds: the name of one of the service's (:meth:`models`); None: as the
+                service was told.
 
         Raises:
             UsageError, AudioError, TextError: as there.
             ServiceError: the service cannot be reached, is busy for longer than our patience, or failed.
         """
-        call = predict_call(audio, text=text, transcribe=transcribe, language=language, sample_rate=sample_rate)
+        call = predict_call(
+            audio, text=text, transcribe=transcribe, language=language, sample_rate=sample_rate, profile=profile
+        )
         return call.answer(*self._ask(call))
 
     def timeline(
@@ -95,13 +100,23 @@ class Client:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
+        adapt: bool = False,
     ) -> Prediction:
         """Emotions over time: the whole recording as one prediction, its utterances in ``segments``.
 
-        Where nobody speaks there are none, and the label is "". Args and raises as :meth:`predict`.
+        Where nobody speaks there are none, and the label is "". Args and raises as :meth:`predict`; `adapt` (without
+        `profile`): how it usually sounds is learnt from the recording first.
         """
         call = predict_call(
-            audio, text=None, transcribe=transcribe, language=language, sample_rate=sample_rate, timeline=True
+            audio,
+            text=None,
+            transcribe=transcribe,
+            language=language,
+            sample_rate=sample_rate,
+            profile=profile,
+            timeline=True,
+            adapt=adapt,
         )
         return call.answer(*self._ask(call))
 
@@ -113,6 +128,7 @@ class Client:
         transcribe: bool | None = None,
         language: str | None = None,
         sample_rate: float | None = None,
+        profile: str | None = None,
         on_error: Literal["raise", "return"] = "raise",
     ) -> list[Any]:
         """Recognise many utterances, eight in a request.
@@ -123,6 +139,7 @@ class Client:
             transcribe: as in :meth:`predict`.
             language: of all of them.
             sample_rate: of those that are arrays.
+            profile: of all of them, as in :meth:`predict`.
             on_error: "raise": the first failure is raised; "return": each takes its recording's place.
 
         Returns:
@@ -133,7 +150,13 @@ class Client:
         """
         found: list[Prediction | M3serError] = []
         for batch in batch_calls(
-            items, texts=texts, transcribe=transcribe, language=language, sample_rate=sample_rate, on_error=on_error
+            items,
+            texts=texts,
+            transcribe=transcribe,
+            language=language,
+            sample_rate=sample_rate,
+            profile=profile,
+            on_error=on_error,
         ):
             answers = batch.answers(*(self._ask(batch.call) if batch.call is not None else (200, b"")))
             for answer in answers:
@@ -155,6 +178,7 @@ class Client:
         encoding: Literal["pcm_s16le", "opus"] = "pcm_s16le",
         transcribe: bool = True,
         language: str | None = None,
+        profile: str | None = None,
         provisional_seconds: float | None = 0.5,
         offset: float = 0.0,
     ) -> Iterator[Stream]:
@@ -172,6 +196,7 @@ class Client:
             encoding: "opus": chunks are pieces of an Ogg or WebM file, which states its own rate and channels.
             transcribe: have the words of final segments transcribed, where the service can.
             language: of the words.
+            profile: as in :meth:`predict`.
             provisional_seconds: the least time between two provisional segments; None: none are made.
             offset: seconds that are added to all times, to go on after a connection was lost.
 
@@ -188,6 +213,7 @@ class Client:
             encoding=encoding,
             transcribe=transcribe,
             language=language,
+            profile=profile,
             provisional_seconds=provisional_seconds,
             offset=offset,
         )
