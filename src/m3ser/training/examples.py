@@ -126,6 +126,8 @@ class TrainingCollator(Collator):
         state_dropout: share of a voice's features that are.
         hear: what the examples' recordings become before they are looked up.
         groups: recording -> the group that an adversary is to find; None: there is no adversary.
+        shift: recordings, None for what has no voice -> what is added to the audio states of each, (recordings, dim);
+            None: nothing is.
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class TrainingCollator(Collator):
         state_dropout: float,
         hear: Callable[[Sequence[Example]], Sequence[Example]] = list,
         groups: Mapping[Recording, int] | None = None,
+        shift: Callable[[Sequence[Recording | None]], Tensor] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -142,6 +145,7 @@ class TrainingCollator(Collator):
         self.state_dropout = state_dropout
         self.hear = hear
         self.groups = groups
+        self.shift = shift
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch; an example without its voice has what its words say as the target."""
@@ -149,6 +153,10 @@ class TrainingCollator(Collator):
         batch = super().__call__(self.hear(shown))
         if self.groups is not None:
             batch["groups"] = torch.tensor([NOBODY if one.audio is None else self.groups[one.audio] for one in shown])
+        if self.shift is not None:
+            # By the recordings themselves: their copies are of the same speaker.
+            shifts = self.shift([one.audio for one in shown])
+            batch["audio"] = batch["audio"] + shifts[:, None] * batch["audio_mask"][..., None]
         if self.state_dropout:
             rows, _, width = batch["audio"].shape
             keep = torch.rand(rows, 1, width) >= self.state_dropout

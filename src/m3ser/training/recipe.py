@@ -229,6 +229,8 @@ class TrainingRecipe(_Part):
             steps), so that few voices are not learnt by heart.
         modalities: see :class:`ModalityRecipe`.
         augmentation: see :class:`AugmentationRecipe`; None: recordings are heard as they are.
+        profiles: share of the voices that are heard with the profile of their speaker (:mod:`m3ser.training.profiles`);
+            for a frozen audio encoder.
         max_tokens: longest text, special tokens included.
         adversary: see :class:`AdversaryRecipe`; None: there is none.
         mixup: each utterance of a step is mixed with another one, in a proportion from a beta distribution of this
@@ -260,6 +262,7 @@ class TrainingRecipe(_Part):
     state_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     modalities: ModalityRecipe = ModalityRecipe()
     augmentation: AugmentationRecipe | None = None
+    profiles: Share = 0.0
     max_tokens: int = Field(default=128, ge=2)
     adversary: AdversaryRecipe | None = None
     mixup: float | None = Field(default=None, gt=0)
@@ -363,6 +366,9 @@ class Recipe(_Part):
         encoders = [one for one in (self.audio_encoder, self.text_encoder) if one is not None]
         if self.training.mixup is not None and any(one.learns or one.mixes for one in encoders):
             raise ValueError("training.mixup mixes states of encoders that are frozen as a whole; one of them learns")
+        audio = self.audio_encoder
+        if self.training.profiles and (audio is None or audio.learns or audio.mixes):
+            raise ValueError("training.profiles move the states of an audio encoder that is frozen as a whole")
         if self.training.encoder_learning_rate is not None and not any(one.learns for one in encoders):
             raise ValueError("training.encoder_learning_rate is for encoders that learn; all are frozen")
         if self.bundle is not None and self.bundle.heads:

@@ -39,6 +39,7 @@ from m3ser.training.examples import (
 from m3ser.training.learner import Learner
 from m3ser.training.mixing import mix_up
 from m3ser.training.processes import process_count
+from m3ser.training.profiles import shifts_of
 from m3ser.training.progress import TrainingProgress
 from m3ser.training.recipe import TrainingRecipe
 
@@ -161,6 +162,7 @@ def make_trainer(
             state_dropout=0.0 if encoded_inside else setting.state_dropout,
             hear=partial(hear_copies, setting=setting.augmentation),
             groups=None if setting.adversary is None else groups_of(training, setting.adversary)[0],
+            shift=_shift(setting, material, training),
         ),
         compute_metrics=_ua,
         callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],
@@ -332,6 +334,13 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
                 f"{self._setting.learning_rate:g} may help; checkpoints of earlier epochs are kept."
             )
         return (loss, outputs) if return_outputs else loss
+
+
+def _shift(setting: TrainingRecipe, material: Material, training: Sequence[Utterance]) -> Any:
+    """What moves voices by their speakers' profiles; None where none are."""
+    if not setting.profiles or material.audio is None:
+        return None
+    return partial(shifts_of(training, material.audio).of, share=setting.profiles)
 
 
 def _ua(prediction: EvalPrediction) -> dict[str, float]:
