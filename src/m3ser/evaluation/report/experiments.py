@@ -35,8 +35,8 @@ _PREFACE = (
     "whatever a recipe trains with. Their own words are RAVDESS's two sentences, which are in no training's words. "
     "Statements are made-up sentences of the list that a recipe with plain pairs trains with, of its validation part: "
     "they flatter such a recipe. A voice is emotional where it is not neutral; its score is that of the voice alone.",
-    "Profiles (h) are made of unlabelled recordings of the speaker or corpus of the one that is judged, which is never "
-    "among them.",
+    "Profiles (h) are made of unlabelled recordings of the speaker or corpus of the one that is judged, which is not "
+    "among them unless that is said.",
 )
 
 
@@ -150,6 +150,7 @@ _PROFILES = (
     "the speaker",
     "30 of the speaker",
     "10 of the speaker",
+    "10 of the speaker, itself among them",
     "10 of the speaker, 70% neutral",
     "10 of the speaker, all neutral",
     "the corpus",

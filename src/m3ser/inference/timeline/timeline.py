@@ -81,7 +81,8 @@ class Timeline:
         watch: is called with the timeline whenever `finished` (while `adapting`: `heard`) has grown; None: nothing is.
         skipped: utterances that could not be recognised.
         resumed: utterances that were taken from the journal.
-        notes: why words were not used (:class:`~m3ser.schema.Prediction`), each with the number of its utterances.
+        notes: why words were not used (:class:`~m3ser.schema.Prediction`), each with the number of its utterances;
+            :attr:`note` says the rest, too.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Voices judged with a profile of their speaker or corpus (:mod:`m3ser.profile`): who is in it, and what it does.
 
-No recording is in the profile that it is judged with, and the labels of those in it are not used, but to draw them.
+No recording is in the profile that it is judged with, but where that is what is asked; and the labels of those in it
+are not used, but to draw them.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ class _Kind:
         by: "speaker" or "corpus": whose recordings they are.
         most: how many of them; None: all.
         neutral: share of neutral ones that they are drawn with; None: as they come.
+        itself: whether the one that is judged is among them, as where a recording's own utterances are learnt from.
     """
 
     by: str
     most: int | None = None
     neutral: float | None = None
+    itself: bool = False
 
 
 KINDS: Mapping[str, _Kind] = MappingProxyType(
@@ -47,6 +50,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "the speaker": _Kind("speaker"),
         "30 of the speaker": _Kind("speaker", 30),
         "10 of the speaker": _Kind("speaker", 10),
+        "10 of the speaker, itself among them": _Kind("speaker", 10, itself=True),
         "10 of the speaker, 70% neutral": _Kind("speaker", 10, _NEUTRAL),
         "10 of the speaker, all neutral": _Kind("speaker", 10, 1.0),
         "the corpus": _Kind("corpus"),
@@ -54,7 +58,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "30 of the corpus, 70% neutral": _Kind("corpus", 30, _NEUTRAL),
     }
 )
-"""What a profile is of -> which recordings are in it: others than the one that is judged."""
+"""What a profile is of -> which recordings are in it."""
 
 
 def profiled(voices: Sequence[Utterance], scheme: EmotionScheme) -> list[Question]:
@@ -101,7 +105,9 @@ def _drawn(question: Question, kind: _Kind) -> tuple[tuple[Recording, ...], ...]
     made = []
     for place, (owner, name) in enumerate(zip(owners, asked.names, strict=True)):
         others = np.array([other for other in groups[owner] if other != place], np.int64)
-        chosen = _chosen(others, neutral[others], kind, np.random.default_rng(zlib.crc32(name.encode())))
+        chosen = _chosen(others, neutral[others], kind, np.random.default_rng(zlib.crc32(name.encode()))).tolist()
+        if kind.itself and chosen:
+            chosen = [place, *chosen[1:]] if len(chosen) == kind.most else [place, *chosen]
         made.append(tuple(_recording(asked.examples[other]) for other in chosen))
     return tuple(made)
 
