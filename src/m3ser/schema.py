@@ -251,7 +251,8 @@ class Prediction(Scored):
         removed: what transcript cleaning took out of the text ("[laughter]"), in order.
         language: BCP 47 code of the words, where it was given or they are in one that the model does not read; None:
             it is not known, or one that the model reads and nobody named.
-        note: why words were not used though they are there, or were not looked for, a sentence; None: nothing of that.
+        note: why words were not used though they are there, or were not looked for, a sentence; of a timeline also what
+            there was too little of to adapt to; None: nothing of that.
     """
 
     label: str

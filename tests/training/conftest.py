@@ -16,6 +16,9 @@ pytest.importorskip("accelerate")
 
 import m3ser  # noqa: E402
 from m3ser.corpora import get_reader  # noqa: E402
+from m3ser.training import load_recipe  # noqa: E402
+from m3ser.training.corpus import prepare  # noqa: E402
+from m3ser.training.run import Trained, train  # noqa: E402
 
 RECIPE = """\
 name: tiny
@@ -100,6 +103,17 @@ def tiny_recipe(
     path = tmp_path_factory.mktemp("recipes") / "tiny.yaml"
     path.write_text(RECIPE.format(corpus=corpus.root, encoders=tiny_encoders), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def run(tiny_recipe: Path, tmp_path: Path) -> Callable[..., Trained]:
+    """Train the tiny recipe for two epochs, with further settings."""
+
+    def start(*settings: str, out: str = "run") -> Trained:
+        recipe = load_recipe(tiny_recipe, ["training.epochs=2", *settings])
+        return train(recipe, prepare(recipe.data), tmp_path / out, cache=tmp_path / "cache")
+
+    return start
 
 
 @pytest.fixture(scope="session")

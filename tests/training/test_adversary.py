@@ -18,21 +18,11 @@ from m3ser import models  # noqa: E402
 from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.adversary import Adversary, groups_of  # noqa: E402
-from m3ser.training.corpus import prepare  # noqa: E402
 from m3ser.training.examples import NOBODY  # noqa: E402
 from m3ser.training.recipe import AdversaryRecipe  # noqa: E402
-from m3ser.training.run import Trained, train  # noqa: E402
+from m3ser.training.run import Trained  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture
-def run(tiny_recipe: Path, tmp_path: Path) -> Callable[..., Trained]:
-    def start(*settings: str, out: str = "run") -> Trained:
-        recipe = load_recipe(tiny_recipe, ["training.epochs=2", *settings])
-        return train(recipe, prepare(recipe.data), tmp_path / out, cache=tmp_path / "cache")
-
-    return start
 
 
 def test_its_loss_is_a_weighed_cross_entropy_of_those_who_are_heard() -> None:

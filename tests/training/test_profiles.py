@@ -17,11 +17,10 @@ from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.schema import Utterance  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.augmentation import Changed  # noqa: E402
-from m3ser.training.corpus import prepare  # noqa: E402
 from m3ser.training.examples import Example, TrainingCollator  # noqa: E402
 from m3ser.training.profiles import Shifts, shifts_of  # noqa: E402
 from m3ser.training.recipe import ModalityRecipe  # noqa: E402
-from m3ser.training.run import Trained, train  # noqa: E402
+from m3ser.training.run import Trained  # noqa: E402
 from m3ser.training.states import Recording  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -101,15 +100,6 @@ def test_steps_are_moved_and_padding_is_not() -> None:
     )
     batch = collator([Example(long, None, 0), Example(short, None, 0), Example(None, "words", 0)])
     assert batch["audio"].tolist() == [[[11, 21]] * 3, [[35, 45], [35, 45], [0, 0]], [[0, 0]] * 3]
-
-
-@pytest.fixture
-def run(tiny_recipe: Path, tmp_path: Path) -> Callable[..., Trained]:
-    def start(*settings: str, out: str = "run") -> Trained:
-        recipe = load_recipe(tiny_recipe, ["training.epochs=2", *settings])
-        return train(recipe, prepare(recipe.data), tmp_path / out, cache=tmp_path / "cache")
-
-    return start
 
 
 def test_a_training_with_profiles(run: Callable[..., Trained]) -> None:

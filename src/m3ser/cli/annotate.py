@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from m3ser.cli.model_options import ModelName, NoText, ProfileFile, TranscriberName
+from m3ser.cli.model_options import AdaptBy, ModelName, NoText, ProfileFile, TranscriberName, check_profiles
 from m3ser.cli.predict import checked_language
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
@@ -56,16 +56,7 @@ def annotate(
     no_text: NoText = False,
     model: ModelName = "starter",
     profile: ProfileFile = None,
-    adapt_by: Annotated[
-        str | None,
-        typer.Option(
-            "--adapt-by",
-            metavar="COLUMN",
-            show_default=False,
-            help="Learn first how everybody usually sounds, from their own recordings (docs/profiles.md): for each "
-            "value of this column of a manifest (speaker), or each folder (folder).",
-        ),
-    ] = None,
+    adapt_by: AdaptBy = None,
     transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
@@ -114,6 +105,9 @@ def annotate(
     NAME.journal stays beside the table; without it the table is complete, but can only be made anew. Recordings are
     known by their paths: one that was replaced is not answered again without --overwrite.
 
+    With --adapt-by, each value of a manifest's column (or, for "folder", each folder) has a profile of its own, kept in
+    the journal; where there are fewer than ten utterances, rows are judged as anybody's.
+
     In folders, hidden files and links to folders are passed over.
 
     On a Ray cluster every machine needs m3ser in the same version, and the recordings (and a model that is a folder)
@@ -123,8 +117,7 @@ def annotate(
         raise UsageError("--ray-address says where a Ray cluster is; give --engine ray along with it.")
     words = _words(text, no_text=no_text, transcriber=transcriber)
     language = checked_language(language, no_text=no_text)
-    if adapt_by is not None and profile is not None:
-        raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
+    check_profiles(profile, adapt_by)
 
     from m3ser.inference.annotation import annotate as annotate_all
     from m3ser.text.asr import default_transcriber

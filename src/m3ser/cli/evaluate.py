@@ -14,7 +14,7 @@ import typer
 
 import m3ser
 from m3ser.cli.evaluation_scores import print_scores
-from m3ser.cli.model_options import ProfileFile
+from m3ser.cli.model_options import AdaptBy, ProfileFile, check_profiles
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache
 from m3ser.cli.terminal import complain, json_line
@@ -109,16 +109,7 @@ def evaluate(
     ] = False,
     cache: Cache = DEFAULT_CACHE,
     profile: ProfileFile = None,
-    adapt_by: Annotated[
-        str | None,
-        typer.Option(
-            "--adapt-by",
-            metavar="COLUMN",
-            show_default=False,
-            help="Of a bundle: learn first how everybody usually sounds, from their own recordings, for each value of "
-            "this column (speaker); see docs/profiles.md.",
-        ),
-    ] = None,
+    adapt_by: AdaptBy = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Of a bundle. Default: one per physical core."),
@@ -133,11 +124,13 @@ def evaluate(
     the manifest has the words as well. Utterances of an emotion that the model has no class for are left out, and
     counted.
 
+    With --adapt-by, for bundles, each value of that column is judged with a profile learnt from up to thirty of its own
+    recordings, of those that are judged; where there are fewer than ten utterances, as anybody's.
+
     A recording that cannot be used is one sentence on stderr, and a line of failures.csv in --out; the others are still
     judged, and the exit code is 1. Needs the train extra.
     """
-    if adapt_by is not None and profile is not None:
-        raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
+    check_profiles(profile, adapt_by)
     sources = _checked(part, conditions, texts, transcriber=transcriber, out=out, resume=resume)
     with needing("train", "Evaluating"):  # what is missing should be said before the work, not after it
         import jiwer  # noqa: F401

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["LanguageOfWords", "ModelName", "NoText", "ProfileFile", "Threads", "TranscriberName"]
+from m3ser.errors import UsageError
+
+__all__ = [
+    "AdaptBy",
+    "LanguageOfWords",
+    "ModelName",
+    "NoText",
+    "ProfileFile",
+    "Threads",
+    "TranscriberName",
+    "check_profiles",
+]
 
 ModelName = Annotated[
     str,
@@ -39,7 +50,27 @@ ProfileFile = Annotated[
         help="How the speaker or source of the recordings usually sounds (m3ser adapt). Left out: anybody.",
     ),
 ]
+AdaptBy = Annotated[
+    str | None,
+    typer.Option(
+        "--adapt-by",
+        metavar="COLUMN",
+        show_default=False,
+        help="Learn first how everybody usually sounds, from their own recordings: for each value of this column of "
+        "the manifest (speaker).",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
 ]
+
+
+def check_profiles(profile: Path | None, adapt_by: str | None) -> None:
+    """Make sure that recordings are to be judged by one profile.
+
+    Raises:
+        UsageError: by two.
+    """
+    if profile is not None and adapt_by is not None:
+        raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
