@@ -4,7 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from m3ser.encoders import WhisperArchitecture, WhisperEncoder, lengths_to_mask  # noqa: E402
+from m3ser.encoders import WhisperArchitecture, WhisperEncoder, freeze, lengths_to_mask  # noqa: E402
+from m3ser.encoders.base import freeze_first  # noqa: E402
 from m3ser.errors import UsageError  # noqa: E402
 
 
@@ -123,6 +124,31 @@ def test_the_front_end_is_named_after_the_mel_bins(small_architecture):
     sizes = {"dim": 8, "layers": 1, "heads": 2, "ffn_dim": 8}
     assert WhisperEncoder(WhisperArchitecture(mel_bins=80, **sizes)).front_end == "whisper80"
     assert WhisperEncoder(WhisperArchitecture(mel_bins=128, **sizes)).front_end == "whisper128"
+
+
+@pytest.mark.parametrize(("layer", "first"), [(3, 0), (3, 2), ([1, 3], 1), (2, 2)])
+def test_it_goes_on_from_what_its_frozen_part_gave(small_whisper, layer, first):
+    encoder = small_whisper(layer=layer)
+    freeze_first(encoder, first)
+    batch, mask = features(3, 31, 10), lengths_to_mask(torch.tensor([31, 8, 0]), steps=31)
+    with torch.no_grad():
+        lower, lower_mask = encoder.prefix(batch.masked_fill(~mask[..., None], torch.nan), mask)
+        assert lower.shape == (3, 16, encoder.prefix_dim) == (3, 16, 16)
+        assert bool((lower[~lower_mask] == 0).all())
+        whole_way, found = encoder(batch, mask), encoder.forward_from(lower, lower_mask)
+    torch.testing.assert_close(found.states, whole_way.states)
+    assert torch.equal(found.mask, whole_way.mask)
+
+
+def test_what_cannot_be_parted(small_whisper):
+    frozen, whole_one, below = small_whisper(), small_whisper(), small_whisper(layer=[1, 3])
+    freeze(frozen)
+    freeze_first(below, 2)  # yields a state from below the first block that learns
+    assert [one.prefix_dim for one in (frozen, whole_one, below)] == [None, None, None]
+    part = small_whisper()
+    freeze_first(part, 1)
+    with pytest.raises(UsageError, match="takes 1 to 40 states at a time, not 41"):
+        part.encode_from(torch.zeros(1, 41, 16), torch.ones(1, 41, dtype=torch.bool))
 
 
 def test_nothing_but_padding_is_zero_and_its_gradient_finite(small_whisper):

@@ -56,13 +56,39 @@ class Encoder(nn.Module):
         return self.dim if self.mix is None else self.dim * self.mix.layers
 
     @property
+    def prefix_dim(self) -> int | None:
+        """Width of what its frozen lower part gives, where that can be computed once and the rest go on from it.
+
+        None: nothing of it is frozen, all of it is, or it cannot be parted.
+        """
+        return None
+
+    def prefix(self, inputs: Tensor, mask: Tensor) -> EncoderStates:  # noqa: ARG002
+        """What the frozen lower part makes of a padded batch: (batch, steps, `prefix_dim`); see :meth:`encode`.
+
+        Raises:
+            UsageError: it has no such part.
+        """
+        raise UsageError(f"A {type(self).__name__} has no lower part that could be computed once.")
+
+    def encode_from(self, prefix: Tensor, mask: Tensor) -> EncoderStates:  # noqa: ARG002
+        """What :meth:`encode` gives, from what :meth:`prefix` gave; errors as there."""
+        raise UsageError(f"A {type(self).__name__} has no lower part that could be computed once.")
+
+    @property
     def computed_once(self) -> bool:
         """Whether nothing of it learns, so that its states are the same for good."""
         return self.frozen and self.mix is None
 
     def forward(self, inputs: Tensor, mask: Tensor) -> EncoderStates:
         """The states of a padded batch: (batch, steps, `dim`); arguments and errors as :meth:`encode`."""
-        found = self.encode(inputs, mask)
+        return self._mixed(self.encode(inputs, mask))
+
+    def forward_from(self, prefix: Tensor, mask: Tensor) -> EncoderStates:
+        """What calling it gives, from what :meth:`prefix` gave."""
+        return self._mixed(self.encode_from(prefix, mask))
+
+    def _mixed(self, found: EncoderStates) -> EncoderStates:
         return found if self.mix is None else EncoderStates(self.mix(found.states), found.mask)
 
     @abstractmethod

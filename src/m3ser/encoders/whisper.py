@@ -159,15 +159,50 @@ class WhisperEncoder(AudioEncoder):
         Raises:
             UsageError: a shape, a length or the mask's type is not as above.
         """
+        hidden, mask = self._below(features, mask)
+        return self._above(hidden, mask, first=0)
+
+    @property
+    def prefix_dim(self) -> int | None:
+        """The width of Whisper's states, where some of its first blocks are frozen and no state below is yielded."""
+        first = self.frozen_first
+        if first is None or self.frozen or min(self.selection.picked) < first:
+            return None
+        return self.architecture.dim
+
+    def prefix(self, features: Tensor, mask: Tensor) -> EncoderStates:
+        """What enters the first block that learns: (batch, ceil(frames / 2), `prefix_dim`); see :meth:`encode`."""
+        hidden, mask = self._below(features, mask)
+        attend = _attend(mask)
+        for block in self.layers[: self.frozen_first or 0]:
+            hidden = block(hidden, attend)
+        return EncoderStates(zero_padding(hidden, mask), mask)
+
+    def encode_from(self, prefix: Tensor, mask: Tensor) -> EncoderStates:
+        """What :meth:`encode` gives, from what :meth:`prefix` gave.
+
+        Raises:
+            UsageError: more steps than Whisper has positions, or a mask of another shape or type.
+        """
+        check_mask(mask, prefix)
+        if prefix.shape[1] > self.architecture.positions:
+            raise UsageError(
+                f"This encoder takes 1 to {self.architecture.positions} states at a time, not {prefix.shape[1]}; cut "
+                "the recording into windows."
+            )
+        return self._above(prefix, mask, first=self.frozen_first or 0)
+
+    def _below(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What enters the first block, and its mask: state j sits on frame 2j, and is real where that frame is."""
         check_mask(mask, features)
         self._check_features(features)
-        hidden = self._embed(features, mask)
-        # State j sits on frame 2j, and is real where that frame is.
-        mask = mask[:, ::FRAMES_PER_STATE]
-        attend = ~safe_key_padding(mask)[:, None, None, :]
+        return self._embed(features, mask), mask[:, ::FRAMES_PER_STATE]
 
-        hidden_states = {0: hidden}
-        for number, block in enumerate(self.layers, start=1):
+    def _above(self, hidden: Tensor, mask: Tensor, *, first: int) -> EncoderStates:
+        """What becomes of hidden state number `first`."""
+        attend = _attend(mask)
+        hidden_states = {first: hidden}
+        for number, block in enumerate(self.layers[first:], start=first + 1):
             hidden = block(hidden, attend)
             hidden_states[number] = hidden
         if self.layer_norm is not None:
@@ -215,6 +250,11 @@ class WhisperEncoder(AudioEncoder):
             return self.layer_norm is None
         number = rest.partition(".")[0]
         return part == "layers" and number.isdecimal() and len(self.layers) <= int(number) < self.architecture.layers
+
+
+def _attend(mask: Tensor) -> Tensor:
+    """(batch, 1, 1, steps) bool, True where a key may be looked at."""
+    return ~safe_key_padding(mask)[:, None, None, :]
 
 
 class _Block(nn.Module):

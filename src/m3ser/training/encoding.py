@@ -53,7 +53,8 @@ class Material:
     """What the trained part reads of every utterance.
 
     Attributes:
-        audio: recording -> states of a frozen encoder, or features for one that is trained; None: it reads none.
+        audio: recording -> states of a frozen encoder, or features for one that is trained, or what its frozen lower
+            part makes of them (:attr:`~m3ser.encoders.Encoder.prefix_dim`); None: it reads none.
         text: text -> states, or token ids; None: it reads none.
         nothing: see :class:`~m3ser.training.examples.Collator`.
     """
@@ -130,8 +131,9 @@ def prepare_material(
     text: Sequences | None = None
     nothing: dict[str, NDArray[Any]] = {"audio": np.zeros((0, 1), np.float32), "text": np.zeros((0, 1), np.float32)}
     if encoders.audio is not None:
-        front_end, dim = encoders.audio.front_end, encoders.audio.encoded_dim
-        if encoders.audio.frozen:
+        front_end = encoders.audio.front_end
+        dim = encoders.audio.encoded_dim if encoders.audio.frozen else encoders.audio.prefix_dim
+        if dim is not None:
             audio = encode_audio(
                 recordings,
                 batch_encoder(encoders.audio, device),
@@ -187,7 +189,8 @@ def states_now(
                 assert encoder.mix is not None
                 states = encoder.mix(inputs)
             else:
-                states = encoder(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool, device=device)).states
+                whole = encoder if encoder.prefix_dim is None else encoder.forward_from
+                states = whole(inputs, torch.ones(inputs.shape[:2], dtype=torch.bool, device=device)).states
             yield states[0].float().cpu().numpy()
     encoder.train(training)
 
@@ -248,11 +251,13 @@ def _check_pair(encoder: TokenEncoder, tokens: Tokens, source: str) -> None:
 
 
 def _fingerprint(encoder: Encoder) -> str:
-    """What the encoder computes before a mix: its sizes and options, and its weights."""
+    """What the encoder computes before a mix, or its frozen lower part: its sizes and options, and its weights."""
     digest = hashlib.sha256(json.dumps(describe(encoder), sort_keys=True).encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        if name.startswith("mix."):
+    digest.update(b"" if encoder.frozen else b"prefix")
+    for name, value in sorted(encoder.state_dict(keep_vars=True).items()):
+        # What learns is another one after each training.
+        if name.startswith("mix.") or value.requires_grad:
             continue
         digest.update(name.encode())
-        digest.update(value.contiguous().cpu().flatten().view(torch.uint8).numpy())
+        digest.update(value.detach().contiguous().cpu().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -19,6 +19,8 @@ __all__ = ["Learner", "trainee"]
 class Learner(nn.Module):
     """A fusion model that reads frozen encoders' states, and features or token ids for encoders that learn with it.
 
+    In place of features, what the frozen lower part of an encoder made of them, where it has one that is computed once.
+
     Args:
         fusion: the fusion model.
         encoders: those that are frozen stay outside: their states are computed once, before training. Of one whose
@@ -115,5 +117,5 @@ def _encoded(encoder: Encoder | LayerMix | None, inputs: Tensor, mask: Tensor) -
         return None, None
     if isinstance(encoder, LayerMix):
         return encoder(inputs), mask
-    states, states_mask = encoder(inputs, mask)
+    states, states_mask = encoder(inputs, mask) if encoder.prefix_dim is None else encoder.forward_from(inputs, mask)
     return states, states_mask

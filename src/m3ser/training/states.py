@@ -1,9 +1,9 @@
 """What does not change while a model is trained, computed once and kept in an Arrow cache.
 
-For a frozen encoder that is its states; for one that is trained, the features that go into it. A cache folder holds one
-folder for each way of computing (encoder, weights, options), and in it files of some hundred items each, found by the
-items' content. Whatever was computed before a crash stays; a corpus that has grown costs what is new in it; another
-encoder, option or file never finds what does not belong to it.
+For a frozen encoder that is its states; for one that is trained, the features that go into it, or what its frozen lower
+part makes of them. A cache folder holds one folder for each way of computing (encoder, weights, options), and in it
+files of some hundred items each, found by the items' content. Whatever was computed before a crash stays; a corpus that
+has grown costs what is new in it; another encoder, option or file never finds what does not belong to it.
 """
 
 from __future__ import annotations
@@ -111,13 +111,17 @@ class StateTable:
 
 
 def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
-    """What a torch encoder makes of a padded batch and its mask before a mix, as a function of arrays."""
+    """What a torch encoder makes of a padded batch and its mask before a mix, as a function of arrays.
+
+    Of one that learns: what its frozen lower part does.
+    """
     encoder.to(device)
+    computed = encoder.encode if encoder.prefix_dim is None else encoder.prefix
 
     def encode(padded: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         with torch.inference_mode():
             inputs, real = torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device)
-            states, states_mask = encoder.encode(inputs, real)
+            states, states_mask = computed(inputs, real)
         return states.float().cpu().numpy(), states_mask.cpu().numpy()
 
     return encode
