@@ -170,6 +170,7 @@ _TABLES: tuple[tuple[str, str, tuple[Column, ...]], ...] = (
         _CHOICE,
         (
             ("voice alone", _at("voice", "all", show=_ua)),
+            ("voice alone, with a profile of 30 of the speaker", _at("30 of the speaker", "all", show=_ua)),
             *_PAIRED[1:],
             ("points UA by CREMA-D's sentences", _at("CREMA-D's words", "change", show=_change)),
             ("points UA by statements", _at("statements", "change", show=_change)),

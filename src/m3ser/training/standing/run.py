@@ -56,6 +56,12 @@ class _Evaluation:
         """Of the words that the model reads."""
         return "en" if self.recipe.bundle is None else self.recipe.bundle.language
 
+    @property
+    def hears_frozen(self) -> bool:
+        """Whether voices can be judged with profiles: see :meth:`HeldOut.answers`."""
+        encoder = self.recipe.audio_encoder
+        return encoder is not None and not (encoder.learns or encoder.mixes)
+
     @cached_property
     def texts(self) -> list[Utterance]:
         """The labelled sentences, none in two parts."""
@@ -101,13 +107,19 @@ class _Evaluation:
         return found
 
 
+_USUAL = "30 of the speaker"
+"""The profile that recipes are chosen by, too."""
+
+
 def _choice(one: _Evaluation) -> dict[str, Any]:
     """What recipes are chosen by: the validation part of their own split, on which epochs and temperatures are, too."""
 
     def questions(pairs: tuple[Utterance, ...]) -> list[Question]:
         heard = asked.voices_of(pairs, "validation")
+        own = [question for question in profiled(heard, one.scheme) if question.name == _USUAL]
         return [
             asked.voice(heard, one.scheme),
+            *(own if one.hears_frozen else ()),
             *asked.pairs(heard, one.texts, one.scheme),
             *asked.plain_words(heard, one.scheme),
         ]
@@ -115,6 +127,7 @@ def _choice(one: _Evaluation) -> dict[str, Any]:
     found = one.ask(one.chosen, questions, about="choice")
     return {
         "voice": scored.by_corpus(found["voice"]),
+        **({_USUAL: scored.with_profile(found["voice"], found[_USUAL])} if _USUAL in found else {}),
         "words": scored.scores(found["words"]),
         **scored.paired_scores(found["voice"], found["pairs"]),
         **{name: scored.cost_of_words(found["voice"], found[name]) for name in ("CREMA-D's words", "statements")},
