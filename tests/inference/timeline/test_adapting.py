@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from m3ser import inference
 from m3ser.errors import AudioReadError, DataError, UsageError
 from m3ser.inference import Recogniser, Request
-from m3ser.inference.timeline import Timeline
+from m3ser.inference.timeline import Timeline, formats
 from m3ser.profile import Profile
 from m3ser.schema import Segment
 
@@ -77,6 +77,12 @@ def test_each_channel_is_judged_by_its_own_profile(adaptable: Recogniser, call: 
     record = timeline.to_dict()
     assert record["model"] == timeline.model == "tiny@3+own"
     assert record["note"] == "Channel 2 has too few utterances to learn from (below 10); judged as anybody's."
+
+
+@pytest.mark.parametrize("form", ["emotionml", "json"])
+def test_documents_name_the_profile(adaptable: Recogniser, recording: Any, form: str) -> None:
+    assert "tiny@3+own" in "".join(formats.write(adaptable.timeline(recording.path, text=None, adapt=True), form))
+    assert "+own" not in "".join(formats.write(adaptable.timeline(recording.path, text=None), form))
 
 
 def test_too_few_utterances_leave_everything_as_it_is(adaptable: Recogniser, recording: Any) -> None:

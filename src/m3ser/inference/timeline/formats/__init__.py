@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from types import MappingProxyType
 
 from m3ser.errors import AudioError, UsageError
@@ -59,13 +60,16 @@ def _pieces(timeline: Timeline, form: str) -> Iterator[str]:
             pass
         yield json.dumps(timeline.to_dict(), ensure_ascii=False) + "\n"
     else:
+        # Which profile a timeline makes of its recording is known with its first utterance.
+        utterances = iter(segments)
+        first = list(islice(utterances, 1))
         about = About(
             file=timeline.file,
             labels=timeline.labels,
             model=timeline.model,
             duration=lambda: timeline.offset + (timeline.duration or 0.0),
         )
-        yield from writer(segments, about)
+        yield from writer(chain(first, utterances), about)
     if segments.fault is not None:
         raise segments.fault
 
