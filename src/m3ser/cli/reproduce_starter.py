@@ -66,6 +66,10 @@ def reproduce_starter(
             show_default=False,
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Ask anew what was asked before, of the trainings that are there."),
+    ] = False,
     settings: Settings = None,
     cache: Cache = DEFAULT_CACHE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as one JSON object.")] = False,
@@ -90,7 +94,7 @@ def reproduce_starter(
     made: dict[str, Any] = {}
     with quiet_libraries():
         for recipe in asked:
-            made[recipe.name] = _evaluated(recipe, out / slug(recipe.name), groups, cache)
+            made[recipe.name] = _evaluated(recipe, out / slug(recipe.name), groups, cache, again=again)
             _keep(made[recipe.name], kept)
     page = _write_page(kept)
     if as_json:
@@ -104,7 +108,7 @@ def reproduce_starter(
         raise typer.Exit(1)
 
 
-def _evaluated(recipe: Recipe, out: Path, groups: list[str], cache: Path) -> dict[str, Any]:
+def _evaluated(recipe: Recipe, out: Path, groups: list[str], cache: Path, *, again: bool) -> dict[str, Any]:
     from m3ser.cli.starter_costs import measure_costs
     from m3ser.training.standing.run import GROUPS, evaluate_standing, record_group
 
@@ -112,9 +116,11 @@ def _evaluated(recipe: Recipe, out: Path, groups: list[str], cache: Path) -> dic
         complain(f"{recipe.name}: {group} finished.")
 
     wanted = [name for name in groups if name in GROUPS]
-    record = evaluate_standing(recipe, out, cache=cache, only=wanted, on_group=said) if wanted else None
+    record = None
+    if wanted:
+        record = evaluate_standing(recipe, out, cache=cache, only=wanted, again=again, on_group=said)
     if _COSTS in groups:
-        record = record_group(recipe, out, _COSTS, lambda: measure_costs(recipe, out, cache=cache))
+        record = record_group(recipe, out, _COSTS, lambda: measure_costs(recipe, out, cache=cache), again=again)
         said(_COSTS, {})
     assert record is not None
     for group, why in record["failed"].items():

@@ -76,8 +76,18 @@ def test_one_group_after_the_other(reproduce: Any) -> None:
     assert list(record["groups"]) == ["choice"]
     assert set(record["groups"]["choice"]["scores"]["voice"]) == {"emodb", "savee", "all"}
     assert "voices" in " ".join(record["changes"]), "what differs from the starter's recipe is told"
+    assert record["groups"]["choice"]["scores"]["30 of the speaker"]["all"]["n"]
     run = reproduce.out / "starter" / "shares" / "seed0" / "fold1" / "scores.json"
     trained = run.stat().st_mtime_ns
+
+    # What was asked stays, unless it is to be asked again.
+    standing = reproduce.out / "starter" / "standing.json"
+    kept = json.loads(standing.read_text(encoding="utf-8"))
+    kept["groups"]["choice"]["scores"] = {}
+    standing.write_text(json.dumps(kept), encoding="utf-8")
+    for more, found in (((), {}), (("--again",), record["groups"]["choice"]["scores"])):
+        result = reproduce("--only", "choice", "--json", *more)
+        assert json.loads(result.stdout)["starter"]["groups"]["choice"]["scores"] == found
 
     result = reproduce("--only", "choice,speakers,texts,robustness")
     assert result.exit_code == 0, result.output

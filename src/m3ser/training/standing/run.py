@@ -262,6 +262,7 @@ def evaluate_standing(
     *,
     cache: str | Path,
     only: Sequence[str] = (),
+    again: bool = False,
     on_group: Callable[[str, Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Ask a recipe's models the standing questions, and keep the scores in ``standing.json``.
@@ -271,6 +272,7 @@ def evaluate_standing(
         out: the folder of this evaluation; groups that are finished there are read, not computed.
         cache: folder for the frozen encoders' states.
         only: names of :data:`GROUPS`; none: all.
+        again: ask anew where a group is finished; its trainings stay.
         on_group: told each group's scores when it is finished.
 
     Returns:
@@ -288,14 +290,16 @@ def evaluate_standing(
     one = _Evaluation(recipe, recipe.data, out, Path(cache))
     record: dict[str, Any] = {}
     for name in [name for name in GROUPS if not only or name in only]:
-        record = record_group(recipe, out, name, partial(GROUPS[name], one))
+        record = record_group(recipe, out, name, partial(GROUPS[name], one), again=again)
         if on_group is not None and name in record["groups"]:
             on_group(name, record["groups"][name]["scores"])
     return record
 
 
-def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The record of `recipe` with the group called `name`, which is computed where it is not there yet.
+def record_group(
+    recipe: Recipe, out: Path, name: str, compute: Callable[[], dict[str, Any]], *, again: bool = False
+) -> dict[str, Any]:
+    """The record of `recipe` with the group called `name`, which is computed where it is not there yet, or `again`.
 
     Raises:
         RecipeError: the folder is of another recipe.
@@ -307,7 +311,7 @@ def record_group(recipe: Recipe, out: Path, name: str, compute: Callable[[], dic
         record = json.loads(file.read_text(encoding="utf-8"))
     # Also of a record that is there: what an experiment showed is written into its recipe afterwards.
     record |= {"recipe": recipe.name, "expected": recipe.expected, "changes": _changes(recipe)}
-    if name not in record["groups"]:
+    if again or name not in record["groups"]:
         started = time.monotonic()
         try:
             found = compute()
