@@ -207,7 +207,9 @@ def _opened(
         return
     for option, given in (("--profile", profile), ("--adapt-by", adapt_by)):
         if given is not None:
-            raise UsageError(f"{option} is for bundles, and '{model}' is a training; m3ser export makes one of it.")
+            raise UsageError(
+                f"{option} is for bundles, and '{model}' is a training; m3ser export makes a bundle of it."
+            )
     with needing("train", "Judging a training"):
         from m3ser.training.evaluating import RunRespondent
         from m3ser.training.progress import quiet_libraries
