@@ -19,7 +19,6 @@ from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.adversary import Adversary, groups_of  # noqa: E402
 from m3ser.training.examples import NOBODY  # noqa: E402
-from m3ser.training.recipe import AdversaryRecipe  # noqa: E402
 from m3ser.training.run import Trained  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -57,10 +56,10 @@ def test_a_speaker_is_one_of_a_corpus() -> None:
 
     said = [utterance("a", "x", "01"), utterance("b", "y", "01"), utterance("c", "x", "02"), utterance("", "x", "03")]
     said += [utterance("d", "x", None)]
-    found, count = groups_of(said, AdversaryRecipe(against="speaker"))
+    found, count = groups_of(said, "speaker")
     assert (len(found), count) == (4, 4)
     assert len(set(found.values())) == 4
-    found, count = groups_of(said, AdversaryRecipe(against="corpus"))
+    found, count = groups_of(said, "corpus")
     assert count == 2
     assert [found[key] for key in sorted(found)] == [0, 1, 0, 0]
 

@@ -7,7 +7,7 @@ below it by the same gradient turned round. What tells speakers (or corpora) apa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from m3ser.schema import Utterance
 from m3ser.training.examples import NOBODY
-from m3ser.training.recipe import AdversaryRecipe
 from m3ser.training.states import Recording
 
 __all__ = ["Adversary", "groups_of"]
@@ -51,14 +50,13 @@ class Adversary(nn.Module):
         return self.weight * loss / heard.sum().clamp(min=1)
 
 
-def groups_of(utterances: Sequence[Utterance], setting: AdversaryRecipe) -> tuple[Mapping[Recording, int], int]:
+def groups_of(utterances: Sequence[Utterance], by: Literal["speaker", "corpus"]) -> tuple[Mapping[Recording, int], int]:
     """The group of each recording of the training part, and how many there are.
 
     A speaker is one of a corpus: corpora call theirs 01, 02, ... alike.
     """
-    speakers = setting.against == "speaker"
     names = {
-        Recording(u.audio, u.start, u.end): (u.extra.get("corpus", ""), u.speaker if speakers else "")
+        Recording(u.audio, u.start, u.end): (u.extra.get("corpus", ""), u.speaker if by == "speaker" else "")
         for u in utterances
         if u.audio is not None
     }

@@ -17,7 +17,6 @@ from m3ser.schema import Utterance
 from m3ser.training.adversary import groups_of
 from m3ser.training.centre import centre_of, recordings_by_group
 from m3ser.training.examples import Sequences
-from m3ser.training.recipe import AdversaryRecipe
 from m3ser.training.states import Recording
 
 __all__ = ["Shifts", "shifts_of"]
@@ -52,7 +51,7 @@ def shifts_of(training: Sequence[Utterance], audio: Sequences) -> Shifts:
         training: the utterances that are learnt from, with voices.
         audio: recording -> states (steps, dim), as the model reads them.
     """
-    speakers, count = groups_of(training, AdversaryRecipe(against="speaker"))
+    speakers, count = groups_of(training, "speaker")
     centre = centre_of(recordings_by_group(training), lambda recording: audio[recording])
     assert centre is not None
     total = np.zeros((count, len(centre)))

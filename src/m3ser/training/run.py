@@ -165,7 +165,9 @@ def train(
     training = [u for u in utterances if u.split == "train" and _looked_at(example_of(u, scheme), fusion)]
     loss = make_loss(recipe.training, fusion, [example_of(utterance, scheme).label for utterance in training])
     against = recipe.training.adversary
-    adversary = make_adversary(recipe.training, fusion, 0 if against is None else groups_of(training, against)[1])
+    adversary = make_adversary(
+        recipe.training, fusion, 0 if against is None else groups_of(training, against.against)[1]
+    )
     examples += copies_of((example_of(utterance, scheme) for utterance in training), recipe.training.augmentation)
     with state.main_process_first():
         if shared is None:

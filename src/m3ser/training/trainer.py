@@ -161,7 +161,7 @@ def make_trainer(
             modalities=setting.modalities,
             state_dropout=0.0 if encoded_inside else setting.state_dropout,
             hear=partial(hear_copies, setting=setting.augmentation),
-            groups=None if setting.adversary is None else groups_of(training, setting.adversary)[0],
+            groups=None if setting.adversary is None else groups_of(training, setting.adversary.against)[0],
             shift=_shift(setting, material, training),
         ),
         compute_metrics=_ua,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from m3ser.audio import SAMPLE_RATE
 from m3ser.errors import AudioError
@@ -29,16 +30,12 @@ def own_profiles(listener: Listener, cutting: Cutting, *, channels: int) -> Sequ
         channels: how many there are.
     """
     usual = [UsualVoice(listener) for _ in range(channels)]
-    try:
+    with suppress(AudioError):
         for one in cutting:
             waveform = one.cut.waveform
             request = Request(waveform, text=None, sample_rate=SAMPLE_RATE)
-            try:
+            with suppress(AudioError):  # it is left out there as well, and told
                 usual[one.channel].hear(request, len(waveform) / SAMPLE_RATE)
-            except AudioError:
-                continue  # it is left out there as well, and told
-    except AudioError:
-        pass
     return [voice.profile(OWN) if voice.utterances >= FEW else None for voice in usual]
 
 
