@@ -70,7 +70,7 @@ def test_an_unknown_name_lists_the_known_ones():
         ("can", ("segments", "hidden_dim", "dropout")),
         ("mcsan", ("fusion_dim", "num_heads", "inner_dim", "dropout", "max_steps")),
         ("adcrnn", ("fusion_dim", "dilations", "hidden_dim", "dropout")),
-        ("audio-only", ("hidden_dim",)),
+        ("audio-only", ("hidden_dim", "pooling")),
     ],
 )
 def test_an_unknown_option_lists_the_known_ones(name, options):

@@ -28,7 +28,8 @@ from m3ser.evaluation import read_predictions  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.corpus import prepare  # noqa: E402
 from m3ser.training.recipe_file import write_recipe  # noqa: E402
-from m3ser.training.run import Trained, open_run, train  # noqa: E402
+from m3ser.training.run import Trained, train  # noqa: E402
+from m3ser.training.run_folder import open_run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -15,19 +15,23 @@ What is given of the other modality is not looked at.
 Wrong in the published code, and not repeated: nothing masks padding (here only real examples are summed). The class
 `AudioOnly` of the published 3M-SER code of 2024 reads the first example, not the sum: another graph under the same
 parameter names and shapes, so that its weights cannot be told apart and are not meant to be loaded here.
+
+Ours, and not the paper's: `pooling: mean` in `audio-only`, whose scores do not grow with the length of the recording.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import nn
 
 from m3ser.models.base import Classified, FusionModel
-from m3ser.models.config import FusionConfig, dropout_rate, positive_integer
+from m3ser.models.config import FusionConfig, check_choice, dropout_rate, positive_integer
 from m3ser.models.masked import MaskedStates
 
 __all__ = ["AudioOnly", "AudioOnlyConfig", "TextOnly", "TextOnlyConfig"]
+
+Pooling = Literal["sum", "mean"]
 
 
 class TextOnlyConfig(FusionConfig):
@@ -83,6 +87,7 @@ class AudioOnlyConfig(FusionConfig):
 
     Args:
         hidden_dim: width of the layer before the last.
+        pooling: of the states over time, "sum" (as published) or "mean".
         kwargs: see :class:`FusionConfig`.
 
     Raises:
@@ -92,9 +97,11 @@ class AudioOnlyConfig(FusionConfig):
     model_type = "m3ser-audio-only"
     systems = ("audio-only",)
 
-    def __init__(self, *, hidden_dim: int = 64, **kwargs: Any) -> None:
+    def __init__(self, *, hidden_dim: int = 64, pooling: Pooling = "sum", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.hidden_dim = positive_integer("hidden_dim", hidden_dim)
+        check_choice("pooling", pooling, get_args(Pooling))
+        self.pooling = pooling
 
 
 class AudioOnly(FusionModel):
@@ -118,5 +125,5 @@ class AudioOnly(FusionModel):
         output_attentions: bool,  # noqa: ARG002
     ) -> Classified:
         """See :meth:`FusionModel.classify`; there is no attention here."""
-        heard = audio.total()
+        heard = audio.total() if self.config.pooling == "sum" else audio.mean()
         return Classified(self.classifer(self.linear(heard)), features=heard)

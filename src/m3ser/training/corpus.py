@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m3ser.corpora import (
@@ -61,6 +61,25 @@ class Prepared:
             raise RecipeError(f"Fold {number} is not one of the {len(folds)} folds of '{self.split.protocol}'.")
         used = [name for name, part in zip(self.names, folds[number - 1].parts, strict=True) if part is not None]
         return self.split.fold(number - 1), tuple(used)
+
+    def only(self, number: int, *, once: bool = False) -> Prepared:
+        """Fold `number` (from 1) as all that there is.
+
+        Args:
+            number: of the fold.
+            once: each recording once, however many sentences it is paired with.
+
+        Raises:
+            RecipeError: there is no such fold.
+        """
+        utterances, names = self.fold(number)
+        kept = list(range(len(utterances)))
+        if once:
+            first = {(one.audio, one.start, one.end): i for i, one in reversed(list(enumerate(utterances)))}
+            kept = sorted(first.values())
+        fold = Fold(self.split.folds[number - 1].name, tuple(utterances[i].split for i in kept))
+        split = replace(self.split, utterances=tuple(utterances[i] for i in kept), folds=(fold,))
+        return replace(self, split=split, names=tuple(names[i] for i in kept))
 
     def audited(self, number: int) -> Audit:
         """The leakage audit of fold `number` (from 1).

@@ -29,7 +29,8 @@ from m3ser.training.encoding import Encoded, load_encoders, prepare_material
 from m3ser.training.examples import example_of
 from m3ser.training.progress import quiet_libraries
 from m3ser.training.recipe import Recipe
-from m3ser.training.run import PREDICTIONS, SCORES, open_run, train
+from m3ser.training.run import train
+from m3ser.training.run_folder import PREDICTIONS, SCORES, open_run
 
 __all__ = ["CrossValidation", "crossvalidate"]
 
@@ -109,8 +110,11 @@ def crossvalidate(
 def _encode(recipe: Recipe, prepared: Prepared, cache: Path) -> Encoded | None:
     """Run the encoders once for all folds; what comes of it can be shared where none of them learns.
 
-    Several processes find it in the cache, where they would else do the same work side by side.
+    Several processes find it in the cache, where they would else do the same work side by side. Encoders that are
+    trained before are other ones in each fold.
     """
+    if recipe.trained_before:
+        return None
     parts = zip(prepared.split.utterances, *(fold.parts for fold in prepared.split.folds), strict=True)
     rows = [(example_of(u, recipe.data.emotion_scheme), own) for u, *own in parts if any(own)]
     used = [example for example, _ in rows]

@@ -1,8 +1,11 @@
-"""Encoders as an earlier training left them: ``source: run:FOLDER`` in a recipe.
+"""Encoders as an earlier training left them: ``source: run:FOLDER`` or ``source: recipe:NAME`` in a recipe.
 
 FOLDER is a run folder, relative to where the command is run. The recipe there says where the encoder came from, and its
 model has the weights. Whether that training learnt from what is judged afterwards is not looked at: folds need one that
 did not.
+
+NAME is another recipe, by which the encoder is trained on the training part of each fold before the fold itself is: as
+that recipe says, but for its data and seed. What is judged has taught no such encoder.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from m3ser import models
 from m3ser.encoders import Encoder, merged
 from m3ser.errors import RecipeError
 from m3ser.models import SpeechEmotionModel
-from m3ser.training.recipe_file import load_recipe, resolve_source
+from m3ser.training.recipe import BEFORE
+from m3ser.training.recipe_file import find_recipe, load_recipe, resolve_source
+from m3ser.training.run_folder import MODEL, RECIPE, SCORES, encoder_folder
 
 __all__ = ["origin", "take_weights"]
 
@@ -30,36 +35,42 @@ def origin(source: str, modality: Modality) -> str:
     """
     # A run may itself have begun with an earlier one's encoder.
     seen: list[str] = []
-    while source.startswith(_RUN):
+    while source.startswith((_RUN, BEFORE)):
+        kind, _, name = source.partition(":")
         if source in seen:
-            raise RecipeError(f"Run '{source.removeprefix(_RUN)}' takes its {modality} encoder from itself.")
+            raise RecipeError(f"{kind.capitalize()} '{name}' takes its {modality} encoder from itself.")
         seen.append(source)
-        folder = Path(source.removeprefix(_RUN))
-        if not (folder / "recipe.yaml").is_file():
-            raise RecipeError(f"'{source}': '{folder}' is not the folder of a training; it has to be trained first.")
-        config = getattr(load_recipe(folder / "recipe.yaml"), f"{modality}_encoder")
+        config = getattr(load_recipe(_recipe_of(source)), f"{modality}_encoder")
         found = getattr(config, "source", None)
         if found is None:
-            raise RecipeError(f"'{source}': the run has no {modality} encoder that came from somewhere.")
+            raise RecipeError(f"'{source}': the {kind} has no {modality} encoder that came from somewhere.")
         source = found
     return resolve_source(source)
 
 
-def take_weights(encoder: Encoder, source: str, modality: Modality) -> None:
-    """Give `encoder`, which was built from its :func:`origin`, the weights that it has in the run that `source` names.
+def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> None:
+    """Give `encoder`, which was built from its :func:`origin`, the weights of the training that `source` names.
 
-    A source that names no run changes nothing.
+    Args:
+        encoder: whose weights are replaced; a source that names no training changes nothing.
+        source: as the recipe has it.
+        modality: of the encoder.
+        run: the run folder that has the training of a ``recipe:`` in it. None: nothing is changed there; the run's own
+            model has the weights.
 
     Raises:
         RecipeError: the run did not train that encoder, is not finished, or trained one of other sizes.
         CheckpointError: its model is damaged.
     """
-    if not source.startswith(_RUN):
+    if source.startswith(_RUN):
+        folder = Path(source.removeprefix(_RUN))
+    elif source.startswith(BEFORE) and run is not None:
+        folder = encoder_folder(run, modality)
+    else:
         return
-    folder = Path(source.removeprefix(_RUN))
-    if not (folder / "scores.json").is_file():
+    if not (folder / SCORES).is_file():
         raise RecipeError(f"'{source}': the training there is not finished.")
-    model = models.load(folder / "model")
+    model = models.load(folder / MODEL)
     learnt = getattr(model, f"{modality}_encoder") if isinstance(model, SpeechEmotionModel) else None
     if learnt is None:
         raise RecipeError(f"'{source}': the training there left its {modality} encoder as it was.")
@@ -70,3 +81,12 @@ def take_weights(encoder: Encoder, source: str, modality: Modality) -> None:
             f"'{source}': its {modality} encoder does not fit this recipe's, which has other blocks or options."
         )
     encoder.load_state_dict(weights, strict=False)
+
+
+def _recipe_of(source: str) -> Path:
+    kind, _, name = source.partition(":")
+    if kind == "recipe":
+        return find_recipe(name)
+    if not (Path(name) / RECIPE).is_file():
+        raise RecipeError(f"'{source}': '{name}' is not the folder of a training; it has to be trained first.")
+    return Path(name) / RECIPE

@@ -88,8 +88,13 @@ class Encoded:
     material: Material
 
 
-def load_encoders(recipe: Recipe) -> Encoders:
+def load_encoders(recipe: Recipe, *, run: Path | None = None) -> Encoders:
     """Build the encoders that the recipe's system needs, from wherever their weights are.
+
+    Args:
+        recipe: see :class:`~m3ser.training.recipe.Recipe`.
+        run: the run folder in which those are trained that other recipes train before. None: they have the weights that
+            they begin with; :func:`m3ser.training.run_folder.open_model` has the others.
 
     Raises:
         RecipeError: the recipe lacks one, or its source is not there.
@@ -98,11 +103,11 @@ def load_encoders(recipe: Recipe) -> Encoders:
     looked_at = models.system(recipe.model.system).model_class().modalities
     audio = text = tokens = tokenizer = None
     if "audio" in looked_at:
-        audio = _built(recipe.audio_encoder, recipe, "audio")
+        audio = _built(recipe.audio_encoder, recipe, "audio", run)
     if "text" in looked_at:
         if recipe.data.kind == "corpus" and recipe.data.text == "none":
             raise RecipeError(f"'{recipe.model.system}' looks at text, and data.text is none.")
-        text = _built(recipe.text_encoder, recipe, "text")
+        text = _built(recipe.text_encoder, recipe, "text", run)
         assert recipe.text_encoder is not None
         longest = recipe.training.max_tokens
         if isinstance(recipe.text_encoder, WordVectorConfig):
@@ -209,7 +214,7 @@ def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     return held
 
 
-def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"]) -> Any:
+def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run: Path | None) -> Any:
     if config is None:
         raise RecipeError(f"'{recipe.model.system}' looks at {modality}; the recipe has no {modality}_encoder.")
     options = config.to_dict()
@@ -219,7 +224,7 @@ def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"]) -> A
     encoder = build_encoder(options)
     assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
     if isinstance(source, str):
-        take_weights(encoder, source, modality)
+        take_weights(encoder, source, modality, run=run)
     return encoder
 
 

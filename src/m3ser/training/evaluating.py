@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from m3ser import models
 from m3ser.audio import FRONT_ENDS, SAMPLE_RATE, probe
 from m3ser.corpora import read_manifest
 from m3ser.errors import AudioError, AudioTooShortError, DataError, M3serError
 from m3ser.evaluation import Question, softmax
-from m3ser.models import FusionModel, SpeechEmotionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.encoding import Material, load_encoders, prepare_material
 from m3ser.training.examples import Example
 from m3ser.training.judging import logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.recipe_file import load_recipe
-from m3ser.training.run import FACTS, MODEL, RECIPE, SCORES, SPLIT
+from m3ser.training.run_folder import FACTS, MODEL, RECIPE, SCORES, SPLIT, open_model
 from m3ser.training.states import Recording
 
 __all__ = ["RunRespondent", "check_finished"]
@@ -108,12 +105,7 @@ class RunRespondent:
 
     def _loaded(self) -> nn.Module:
         """The model for what :func:`prepare_material` makes of utterances."""
-        model = models.load(self._folder / MODEL)
-        if isinstance(model, SpeechEmotionModel):
-            own: dict[str, Any] = {"audio": model.audio_encoder, "text": model.text_encoder}
-            self._encoders = replace(self._encoders, **own)
-            model = model.fusion
-        assert isinstance(model, FusionModel)
+        model, self._encoders = open_model(self._folder, self._encoders)
         self.modalities = tuple(model.modalities)
         return model if self._encoders.all_frozen else Learner(model, self._encoders)
 

@@ -22,6 +22,7 @@ from m3ser.schema import EmotionScheme, get_scheme
 from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
+    "BEFORE",
     "AdversaryRecipe",
     "AugmentationRecipe",
     "BundleRecipe",
@@ -40,6 +41,9 @@ def _text_kind(found: Any) -> Any:
     """The kind of a text encoder, which may be left out for the usual one."""
     return found.get("kind", "text") if isinstance(found, dict) else getattr(found, "kind", None)
 
+
+BEFORE = "recipe:"
+"""What an encoder's source begins with that another recipe trains; see :mod:`m3ser.training.earlier`."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _AudioEncoder = Annotated[
@@ -358,6 +362,14 @@ class Recipe(_Part):
     model: ModelRecipe
     training: TrainingRecipe = TrainingRecipe()
     bundle: BundleRecipe | None = None
+
+    @property
+    def trained_before(self) -> dict[Literal["audio", "text"], str]:
+        """Modality -> the recipe by which its encoder is trained before, on the same fold: ``source: recipe:NAME``."""
+        encoders: dict[Literal["audio", "text"], Any] = {"audio": self.audio_encoder, "text": self.text_encoder}
+        sources = {modality: str(getattr(one, "source", "")) for modality, one in encoders.items()}
+        named = {modality: source for modality, source in sources.items() if source.startswith(BEFORE)}
+        return {modality: source.removeprefix(BEFORE) for modality, source in named.items()}
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:

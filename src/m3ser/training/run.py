@@ -1,18 +1,6 @@
 """One training: one fold of a recipe's data, one seed; from utterances to a run folder.
 
-A run folder holds
-
-==================  ==================================================================================================
-``recipe.yaml``     the recipe, resolved
-``run.json``        versions, git revision, machine, command, seed, fold, fingerprint of the corpus, time, memory
-``split.csv``       the utterances with their parts
-``audit.json``      what the leakage audit found
-``checkpoints/``    of the Trainer, until the run is finished
-``log.json``        the Trainer's history: loss and UA of every epoch
-``model/``          the best epoch's model
-``predictions.csv`` what it says of every test utterance, under every condition
-``scores.json``     the scores, and the temperatures; written last: the run is finished
-==================  ==================================================================================================
+What comes of it is in a run folder (:mod:`m3ser.training.run_folder`).
 """
 
 from __future__ import annotations
@@ -21,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +21,16 @@ from transformers import Trainer
 
 from m3ser import models
 from m3ser.corpora import write_manifest
-from m3ser.errors import DataError, RecipeError, UsageError
+from m3ser.errors import DataError
 from m3ser.evaluation import PredictionTable, read_predictions, write_predictions
-from m3ser.files import write_whole
-from m3ser.models import FusionModel, SpeechEmotionModel
+from m3ser.models import FusionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.adversary import groups_of
 from m3ser.training.augmentation import copies_of
 from m3ser.training.averaging import load_weights
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
+from m3ser.training.earlier import origin
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material, states_now
 from m3ser.training.examples import Example, example_of
 from m3ser.training.judging import (
@@ -58,24 +46,26 @@ from m3ser.training.judging import (
 from m3ser.training.learner import trainee
 from m3ser.training.objective import make_adversary, make_loss
 from m3ser.training.provenance import facts, peak_memory
-from m3ser.training.recipe import Recipe, TrainingRecipe
-from m3ser.training.recipe_file import load_recipe, write_recipe
+from m3ser.training.recipe import BEFORE, Recipe, TrainingRecipe
+from m3ser.training.recipe_file import load_recipe
+from m3ser.training.run_folder import (
+    AUDIT,
+    CHECKPOINTS,
+    FACTS,
+    LOG,
+    PREDICTIONS,
+    SCORES,
+    SPLIT,
+    encoder_folder,
+    open_model,
+    open_run,
+    save_model,
+    write_record,
+)
 from m3ser.training.standardise import Scaled, Standardisation
 from m3ser.training.trainer import Judging, Patience, make_trainer
 
-__all__ = ["Trained", "open_model", "open_run", "train"]
-
-RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
-    "recipe.yaml",
-    "run.json",
-    "split.csv",
-    "audit.json",
-    "log.json",
-    "model",
-    "predictions.csv",
-    "scores.json",
-    "checkpoints",
-)
+__all__ = ["Trained", "train"]
 
 _SCALED_BY = 1_000  # recordings, at most, that an encoder is run over to see how large its states are
 
@@ -135,7 +125,8 @@ def train(
         fold: from 1.
         cache: folder for the frozen encoders' states; a second training finds them there.
         resume: go on from the last checkpoint in `out`, if there is one; a run that is finished is read, not repeated.
-        shared: the recipe's encoders, all of them frozen, and what they make of at least this fold.
+        shared: the recipe's encoders, all of them frozen, and what they make of at least this fold. None: they are
+            loaded; those that another recipe trains before (``source: recipe:NAME``) are trained now, on this fold.
 
     Raises:
         DataError, AudioError: the corpora are not what they should be, or something cannot be written.
@@ -153,9 +144,14 @@ def train(
         if state.is_main_process:
             open_run(out, recipe, resume=resume)
             audit = prepared.audited(fold)
-            _record(out / AUDIT, [str(overlap) for overlap in audit.overlaps])
+            write_record(out / AUDIT, [str(overlap) for overlap in audit.overlaps])
             write_manifest(out / SPLIT, utterances, comment=prepared.comment or f"protocol {recipe.data.protocol}")
-    encoders = load_encoders(recipe) if shared is None else shared.encoders
+    if shared is None:
+        if not (out / SCORES).is_file():
+            _train_encoders_before(recipe, prepared, out, fold=fold, cache=cache)
+        encoders = load_encoders(recipe, run=out)
+    else:
+        encoders = shared.encoders
     # First weights depend on the seed alone, not on what was loaded before them.
     transformers.set_seed(recipe.seed)
     # Before the encoders run: what cannot be built, or judged, should not take minutes to say so.
@@ -205,40 +201,28 @@ def train(
     table, scores = _judged(recipe, fusion, logits, utterances, names, fold)
     scores["notes"] = list(prepared.split.notes)
     if state.is_main_process:
-        _save(out, fusion, encoders)
+        save_model(out, recipe, fusion, encoders)
         write_predictions(out / PREDICTIONS, table, comment=prepared.comment)
-        _record(out / LOG, history)
-        _record(out / FACTS, _facts(recipe, prepared, fold, seconds=time.monotonic() - started))
-        _record(out / SCORES, scores)
+        write_record(out / LOG, history)
+        write_record(out / FACTS, _facts(recipe, prepared, fold, seconds=time.monotonic() - started))
+        write_record(out / SCORES, scores)
     state.wait_for_everyone()
     if state.is_main_process:
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     return Trained(recipe, utterances, names, prepared.comment, encoders, fusion, material, out, table, scores)
 
 
-def open_run(out: Path, recipe: Recipe, *, resume: bool) -> None:
-    """Make sure that the folder can be written to, and that nothing of another run is in it.
+def _train_encoders_before(recipe: Recipe, prepared: Prepared, out: Path, *, fold: int, cache: Path) -> None:
+    """Train the encoders that come from other recipes on the training part of the same fold; finished ones stay.
 
-    Raises:
-        UsageError, RecipeError, DataError: see :func:`train`.
+    So nothing that is judged has taught an encoder, whatever is left out.
     """
-    known = out / RECIPE
-    if known.is_file():
-        if not resume:
-            raise UsageError(f"'{out}' already holds a run; go on with it by --resume, or name another folder.")
-        # What a recipe expects to come out may be written into it once it has, the corpora may have been moved, and
-        # another bundle may be made of the same training.
-        former = load_recipe(known)
-        data = former.data.model_copy(update={"root": recipe.data.root})
-        if former.model_copy(update={"expected": recipe.expected, "bundle": recipe.bundle, "data": data}) != recipe:
-            raise RecipeError(
-                f"The run in '{out}' is of another recipe; resume it by the same one, or name another folder."
-            )
-    write_recipe(known, recipe)
-
-
-def _record(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(content, indent=2) + "\n")
+    for modality, name in recipe.trained_before.items():
+        origin(f"{BEFORE}{name}", modality)  # where it comes from itself, no training would be the first
+        # Of an utterance in several pairs its encoder learns nothing new.
+        heard = prepared.only(fold, once=modality == "audio")
+        before = load_recipe(name).model_copy(update={"data": recipe.data, "seed": recipe.seed, "bundle": None})
+        train(before, heard, encoder_folder(out, modality), cache=cache, resume=True)
 
 
 def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> dict[str, Any]:
@@ -254,23 +238,6 @@ def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> 
         "seconds": round(seconds, 1),
         "peak_memory": peak_memory(),
     }
-
-
-def open_model(out: Path, encoders: Encoders) -> tuple[FusionModel, Encoders]:
-    """The trained part of the finished run in `out`, and the encoders that belong to it.
-
-    Args:
-        out: the run folder.
-        encoders: the recipe's; those that were trained are replaced by what became of them.
-    """
-    model = models.load(out / MODEL)
-    if isinstance(model, SpeechEmotionModel):
-        # The encoders that learnt are the model's own.
-        own: dict[str, Any] = {"audio": model.audio_encoder, "text": model.text_encoder}
-        encoders = replace(encoders, **own)
-        model = model.fusion
-    assert isinstance(model, FusionModel)
-    return model, encoders
 
 
 def _read(recipe: Recipe, prepared: Prepared, out: Path, fold: int, encoders: Encoders, material: Material) -> Trained:
@@ -377,15 +344,6 @@ def _judged(
     conditions = dict.fromkeys(table.conditions)
     scores = {name: table.where(condition=name).evaluate().to_dict() for name in conditions}
     return table, {"conditions": scores, "temperatures": temperatures}
-
-
-def _save(out: Path, fusion: FusionModel, encoders: Encoders) -> None:
-    fusion.train(False).cpu()
-    if encoders.all_frozen:
-        models.save(fusion, out / MODEL)
-    else:
-        whole = SpeechEmotionModel.from_parts(fusion, text_encoder=encoders.text, audio_encoder=encoders.audio)
-        models.save(whole.train(False), out / MODEL)
 
 
 def _part(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from m3ser import models
 from m3ser.corpora import read_manifest
 from m3ser.encoders import Encoder
 from m3ser.errors import CheckpointError, DataError
-from m3ser.models import FusionModel, SpeechEmotionModel
+from m3ser.models import FusionModel
 from m3ser.schema import Utterance
 from m3ser.training.encoding import Encoders, load_encoders
 from m3ser.training.evaluating import check_finished, read_record
 from m3ser.training.recipe import Recipe
 from m3ser.training.recipe_file import load_recipe
-from m3ser.training.run import FACTS, MODEL, RECIPE, SCORES, SPLIT
+from m3ser.training.run_folder import FACTS, RECIPE, SCORES, SPLIT, open_model
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -78,12 +77,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     encoders = load_encoders(recipe)
     # Of word vectors that learnt only those from the file know the words behind their numbers.
     tokenizer = encoders.tokenizer_file or getattr(encoders.text, "tokenizer", None)
-    model = models.load(folder / MODEL)
-    if isinstance(model, SpeechEmotionModel):
-        own: dict[str, Any] = {"audio": model.audio_encoder, "text": model.text_encoder}
-        encoders = replace(encoders, **own)
-        model = model.fusion
-    assert isinstance(model, FusionModel)
+    model, encoders = open_model(folder, encoders)
     parts: dict[str, nn.Module | None] = {"audio encoder": encoders.audio, "text encoder": encoders.text}
     for name, part in {**parts, "fusion": model}.items():
         if part is not None:

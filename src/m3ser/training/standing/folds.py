@@ -19,7 +19,7 @@ from m3ser.training.encoding import Encoders, load_encoders, prepare_material
 from m3ser.training.judging import Logits, logits_of, predictions
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import PairedRecipe, Recipe
-from m3ser.training.run import SCORES, open_model
+from m3ser.training.run_folder import SCORES, open_model
 from m3ser.training.standing.profiles import moved
 from m3ser.training.standing.questions import Question, voice, voices_of
 

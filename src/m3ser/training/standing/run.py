@@ -29,7 +29,7 @@ from m3ser.training.corpus import read_corpora, without_copies
 from m3ser.training.provenance import facts
 from m3ser.training.recipe import PairedRecipe, Recipe
 from m3ser.training.recipe_file import load_recipe
-from m3ser.training.run import open_run
+from m3ser.training.run_folder import open_run
 from m3ser.training.standing import questions as asked
 from m3ser.training.standing import scores as scored
 from m3ser.training.standing.folds import HeldOut, Kept, train_folds
