@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from m3ser import models  # noqa: E402
+from m3ser.audio import FRONT_ENDS  # noqa: E402
 from m3ser.corpora import read_manifest  # noqa: E402
 from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.evaluation import Question, read_predictions  # noqa: E402
@@ -20,12 +21,15 @@ from m3ser.schema import Utterance  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.corpus import prepare  # noqa: E402
 from m3ser.training.crossval import crossvalidate  # noqa: E402
-from m3ser.training.encoding import load_encoders  # noqa: E402
+from m3ser.training.encoding import load_encoders, prepare_material  # noqa: E402
 from m3ser.training.evaluating import RunRespondent  # noqa: E402
+from m3ser.training.examples import example_of  # noqa: E402
 from m3ser.training.recipe import PairedRecipe, Recipe  # noqa: E402
 from m3ser.training.run import train  # noqa: E402
+from m3ser.training.states import Recording  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
 
 @pytest.fixture
 def voice(tiny_recipe: Path, tmp_path: Path) -> Path:
@@ -99,6 +103,44 @@ def test_the_finished_run_answers_with_that_encoder(staged: Callable[..., Recipe
     np.testing.assert_allclose(np.stack(list(respondent.answer(asked))), table.probabilities, atol=1e-4)
     again = train(recipe, prepared, tmp_path / "run", cache=tmp_path / "cache", resume=True)
     assert same(again.encoders.audio, trained.encoders.audio)
+
+
+def test_its_states_begin_where_it_learnt_from(
+    staged: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies below is computed once for all folds; above it are the states that the whole encoder has, nearly."""
+    recipe = staged()
+    prepared = prepare(recipe.data)
+    first, second = (
+        train(recipe, prepared, tmp_path / f"run{fold}", fold=fold, cache=tmp_path / "cache") for fold in (1, 2)
+    )
+    for trained in (first, second):
+        whole = models.load(trained.folder / "model").audio_encoder
+        for recording in list(trained.material.audio)[:5]:
+            features = torch.from_numpy(FRONT_ENDS[whole.front_end].features(recording.waveform()))[None]
+            with torch.no_grad():
+                expected = whole(features, torch.ones(features.shape[:2], dtype=torch.bool)).states[0].numpy()
+            np.testing.assert_allclose(trained.material.audio[recording], expected, atol=0.02, rtol=0.02)
+    # A third training of the upper block finds all of what lies below.
+    monkeypatch.setattr(Recording, "waveform", None)
+    train(recipe.model_copy(update={"seed": 1}), prepared, tmp_path / "run3", cache=tmp_path / "cache")
+
+
+def test_recordings_that_are_longer_than_it_takes_at_once_are_heard_as_a_whole(
+    staged: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = staged()
+    prepared = prepare(recipe.data)
+    trained = train(recipe, prepared, tmp_path / "run", cache=tmp_path / "cache")
+    encoders = load_encoders(recipe, run=tmp_path / "run")
+    assert encoders.taught is not None
+    monkeypatch.setattr(type(encoders.taught), "max_prefix", 30)
+    examples = [example_of(one, recipe.data.emotion_scheme) for one in trained.utterances]
+    found = prepare_material(encoders, examples, cache=tmp_path / "other").audio
+    lengths = {len(one.audio.waveform()) // 320 for one in examples}
+    assert min(lengths) < 30 < max(lengths)
+    for example in examples:
+        np.testing.assert_allclose(found[example.audio], trained.material.audio[example.audio], atol=0.02, rtol=0.02)
 
 
 def test_what_was_trained_before_an_interruption_stays(

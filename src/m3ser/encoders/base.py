@@ -63,6 +63,11 @@ class Encoder(nn.Module):
         """
         return None
 
+    @property
+    def max_prefix(self) -> int | None:
+        """How many steps of it one call of :meth:`encode_from` can take; None: any number."""
+        return None
+
     def prefix(self, inputs: Tensor, mask: Tensor) -> EncoderStates:  # noqa: ARG002
         """What the frozen lower part makes of a padded batch: (batch, steps, `prefix_dim`); see :meth:`encode`.
 

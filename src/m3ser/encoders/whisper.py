@@ -170,6 +170,11 @@ class WhisperEncoder(AudioEncoder):
             return None
         return self.architecture.dim
 
+    @property
+    def max_prefix(self) -> int | None:
+        """As many as Whisper has positions."""
+        return self.architecture.positions
+
     def prefix(self, features: Tensor, mask: Tensor) -> EncoderStates:
         """What enters the first block that learns: (batch, ceil(frames / 2), `prefix_dim`); see :meth:`encode`."""
         hidden, mask = self._below(features, mask)

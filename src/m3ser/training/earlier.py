@@ -48,7 +48,7 @@ def origin(source: str, modality: Modality) -> str:
     return resolve_source(source)
 
 
-def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> None:
+def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> Encoder | None:
     """Give `encoder`, which was built from its :func:`origin`, the weights of the training that `source` names.
 
     Args:
@@ -57,6 +57,9 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
         modality: of the encoder.
         run: the run folder that has the training of a ``recipe:`` in it. None: nothing is changed there; the run's own
             model has the weights.
+
+    Returns:
+        The encoder as the training left it, what learnt there not yet frozen; None: it names none.
 
     Raises:
         RecipeError: the run did not train that encoder, is not finished, or trained one of other sizes.
@@ -67,11 +70,11 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
     elif source.startswith(BEFORE) and run is not None:
         folder = encoder_folder(run, modality)
     else:
-        return
+        return None
     if not (folder / SCORES).is_file():
         raise RecipeError(f"'{source}': the training there is not finished.")
     model = models.load(folder / MODEL)
-    learnt = getattr(model, f"{modality}_encoder") if isinstance(model, SpeechEmotionModel) else None
+    learnt: Encoder | None = getattr(model, f"{modality}_encoder") if isinstance(model, SpeechEmotionModel) else None
     if learnt is None:
         raise RecipeError(f"'{source}': the training there left its {modality} encoder as it was.")
     weights = {name: value for name, value in merged(learnt).state_dict().items() if not name.startswith("mix.")}
@@ -81,6 +84,7 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
             f"'{source}': its {modality} encoder does not fit this recipe's, which has other blocks or options."
         )
     encoder.load_state_dict(weights, strict=False)
+    return learnt
 
 
 def _recipe_of(source: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,17 @@ from m3ser.text import Tokens, load_tokenizer, make_tokens
 from m3ser.training.earlier import origin, take_weights
 from m3ser.training.examples import Example, Sequences
 from m3ser.training.recipe import Recipe
-from m3ser.training.states import batch_encoder, encode_audio, encode_texts, features_of, token_ids
+from m3ser.training.states import (
+    Recording,
+    StateTable,
+    batch_encoder,
+    encode_audio,
+    encode_texts,
+    encode_upper,
+    features_of,
+    token_ids,
+    upper_encoder,
+)
 
 __all__ = ["Encoded", "Encoders", "Material", "load_encoders", "prepare_material", "states_now"]
 
@@ -34,13 +44,19 @@ _MOST_IN_MEMORY = 4_000_000_000  # bytes of one modality; more than that is read
 class Encoders:
     """The encoders of what a recipe's system looks at, and the tokenizer that belongs to the one for text.
 
-    Word vectors have no file for theirs.
+    Attributes:
+        audio, text: None where the system does not look at that modality.
+        tokens: the tokenizer; None: it reads no text.
+        tokenizer_file: of the tokenizer; word vectors have none.
+        taught: the audio encoder as an earlier training left it, before it was frozen as a whole: what its lower part
+            makes of recordings is in the cache. None: it has no such part, or was not trained before.
     """
 
     audio: AudioEncoder | None
     text: TokenEncoder | None
     tokens: Tokens | None
     tokenizer_file: Path | None
+    taught: AudioEncoder | None = None
 
     @property
     def all_frozen(self) -> bool:
@@ -101,13 +117,15 @@ def load_encoders(recipe: Recipe, *, run: Path | None = None) -> Encoders:
         CheckpointError, DownloadError: the source is not what it should be, or could not be fetched.
     """
     looked_at = models.system(recipe.model.system).model_class().modalities
-    audio = text = tokens = tokenizer = None
+    audio = text = tokens = tokenizer = taught = None
     if "audio" in looked_at:
-        audio = _built(recipe.audio_encoder, recipe, "audio", run)
+        audio, taught = _built(recipe.audio_encoder, recipe, "audio", run)
+        if not (taught is not None and audio.computed_once and _goes_on_from_below(audio, taught)):
+            taught = None
     if "text" in looked_at:
         if recipe.data.kind == "corpus" and recipe.data.text == "none":
             raise RecipeError(f"'{recipe.model.system}' looks at text, and data.text is none.")
-        text = _built(recipe.text_encoder, recipe, "text", run)
+        text, _ = _built(recipe.text_encoder, recipe, "text", run)
         assert recipe.text_encoder is not None
         longest = recipe.training.max_tokens
         if isinstance(recipe.text_encoder, WordVectorConfig):
@@ -117,7 +135,7 @@ def load_encoders(recipe: Recipe, *, run: Path | None = None) -> Encoders:
             tokenizer = _tokenizer_file(origin(recipe.text_encoder.source, "text"), recipe.text_encoder.revision)
             tokens = load_tokenizer(tokenizer, max_tokens=longest)
         _check_pair(text, tokens, recipe.text_encoder.source)
-    return Encoders(audio, text, tokens, tokenizer)
+    return Encoders(audio, text, tokens, tokenizer, taught)
 
 
 def prepare_material(
@@ -139,16 +157,7 @@ def prepare_material(
         front_end = encoders.audio.front_end
         dim = encoders.audio.encoded_dim if encoders.audio.frozen else encoders.audio.prefix_dim
         if dim is not None:
-            audio = encode_audio(
-                recordings,
-                batch_encoder(encoders.audio, device),
-                front_end=front_end,
-                max_frames=encoders.audio.max_frames,
-                dim=dim,
-                fingerprint=_fingerprint(encoders.audio),
-                cache=cache,
-                half_precision=encoders.audio.half_precision,
-            )
+            audio = _states(encoders, recordings, cache=cache, device=device)
             nothing["audio"] = np.zeros((0, dim), np.float32)
         else:
             audio = features_of(recordings, front_end=front_end, cache=cache)
@@ -200,6 +209,69 @@ def states_now(
     encoder.train(training)
 
 
+def _goes_on_from_below(encoder: AudioEncoder, taught: AudioEncoder) -> bool:
+    """Whether `taught` has a lower part of its own, and above it makes the states that `encoder` does."""
+    if taught.prefix_dim is None:
+        return False
+    how = {"frozen", "frozen_first"}
+    own, other = ({key: value for key, value in describe(one).items() if key not in how} for one in (encoder, taught))
+    return own == other
+
+
+def _states(
+    encoders: Encoders, recordings: Sequence[Recording], *, cache: Path, device: torch.device | str
+) -> StateTable:
+    """What the audio encoder, or where it learns its frozen lower part, makes of recordings."""
+    assert encoders.audio is not None
+    if encoders.taught is not None:
+        _encode_above(encoders.taught, encoders.audio, recordings, cache=cache, device=device)
+    return _from_below(encoders.audio, recordings, cache=cache, device=device)
+
+
+def _from_below(
+    encoder: AudioEncoder, recordings: Sequence[Recording], *, cache: Path, device: torch.device | str
+) -> StateTable:
+    dim = encoder.encoded_dim if encoder.frozen else encoder.prefix_dim
+    assert dim is not None
+    return encode_audio(
+        recordings,
+        batch_encoder(encoder, device),
+        front_end=encoder.front_end,
+        max_frames=encoder.max_frames,
+        dim=dim,
+        fingerprint=_fingerprint(encoder),
+        cache=cache,
+        half_precision=encoder.half_precision,
+    )
+
+
+def _encode_above(
+    taught: AudioEncoder,
+    encoder: AudioEncoder,
+    recordings: Sequence[Recording],
+    *,
+    cache: Path,
+    device: torch.device | str,
+) -> None:
+    """Leave the states of `encoder` in the cache, beginning where `taught`, the same before it was frozen, learnt.
+
+    What lies below is the same in every fold, so that each recording is heard once for all of them.
+    """
+    below = _from_below(taught, recordings, cache=cache, device=device)
+    # Longer ones were cut into windows below, which cannot be told apart any more.
+    longest = taught.max_prefix
+    encode_upper(
+        [one for one in recordings if longest is None or len(below[one]) <= longest],
+        below,
+        upper_encoder(taught.eval(), device),
+        front_end=encoder.front_end,
+        dim=encoder.encoded_dim,
+        fingerprint=_fingerprint(encoder),
+        cache=cache,
+        half_precision=encoder.half_precision,
+    )
+
+
 def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     if table is None:
         return None
@@ -214,7 +286,7 @@ def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     return held
 
 
-def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run: Path | None) -> Any:
+def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run: Path | None) -> tuple[Any, Any]:
     if config is None:
         raise RecipeError(f"'{recipe.model.system}' looks at {modality}; the recipe has no {modality}_encoder.")
     options = config.to_dict()
@@ -223,9 +295,7 @@ def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run:
         options["source"] = origin(source, modality)
     encoder = build_encoder(options)
     assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
-    if isinstance(source, str):
-        take_weights(encoder, source, modality, run=run)
-    return encoder
+    return encoder, take_weights(encoder, source, modality, run=run) if isinstance(source, str) else None
 
 
 def _tokenizer_file(source: str, revision: str | None) -> Path:

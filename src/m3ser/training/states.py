@@ -27,10 +27,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
+from torch import Tensor
 
 from m3ser.audio import FRONT_ENDS, load_waveform
 from m3ser.batching import length_batches, pad, windows
-from m3ser.encoders import Encoder
+from m3ser.encoders import Encoder, EncoderStates
 from m3ser.errors import DataError
 from m3ser.text import Tokens
 from m3ser.training.progress import waiting
@@ -42,9 +43,11 @@ __all__ = [
     "batch_encoder",
     "encode_audio",
     "encode_texts",
+    "encode_upper",
     "features_of",
     "file_digest",
     "token_ids",
+    "upper_encoder",
 ]
 
 Floats = NDArray[np.float32]
@@ -54,6 +57,7 @@ EncodeBatch = Callable[[NDArray[Any], NDArray[np.bool_]], tuple[Floats, NDArray[
 _LOG = getLogger(__name__)
 _FORMAT = "m3ser states 2"
 _SECONDS_BUDGET = 60.0  # of audio in a padded batch
+_STEPS_BUDGET = 3000  # of a lower part's states
 _TOKEN_BUDGET = 1024  # enough to be fast; more only means more padding
 _CHUNK = 256  # items that are computed before they are written
 
@@ -115,13 +119,18 @@ def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> Encod
 
     Of one that learns: what its frozen lower part does.
     """
-    encoder.to(device)
-    computed = encoder.encode if encoder.prefix_dim is None else encoder.prefix
+    return _of_arrays(encoder.to(device).encode if encoder.prefix_dim is None else encoder.to(device).prefix, device)
 
+
+def upper_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
+    """What an encoder makes of what its frozen lower part has made, as :func:`batch_encoder`."""
+    return _of_arrays(encoder.to(device).encode_from, device)
+
+
+def _of_arrays(computed: Callable[[Tensor, Tensor], EncoderStates], device: torch.device | str) -> EncodeBatch:
     def encode(padded: NDArray[Any], mask: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         with torch.inference_mode():
-            inputs, real = torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device)
-            states, states_mask = computed(inputs, real)
+            states, states_mask = computed(torch.from_numpy(padded).to(device), torch.from_numpy(mask).to(device))
         return states.float().cpu().numpy(), states_mask.cpu().numpy()
 
     return encode
@@ -170,8 +179,41 @@ def encode_audio(
         for owner, parts in states.items():
             yield owner, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    key = ["audio", front_end, fingerprint]
-    store = _Store(cache, key, shape=(dim,), stored=np.float16 if half_precision else np.float32)
+    store = _audio_store(cache, front_end, dim, fingerprint, half_precision=half_precision)
+    return store.table(recordings, [one.digest() for one in recordings], compute, what="Encoding recordings")
+
+
+def encode_upper(
+    recordings: Sequence[Recording],
+    below: StateTable,
+    encode: EncodeBatch,
+    *,
+    front_end: str,
+    dim: int,
+    fingerprint: str,
+    cache: Path,
+    half_precision: bool = True,
+) -> StateTable:
+    """The states that :func:`encode_audio` finds, from what the encoder's lower part made of the recordings before.
+
+    Args:
+        recordings: the recordings.
+        below: what the lower part made of them, none of it more than the upper one takes at once.
+        encode: the upper part.
+        front_end: as there, and so is the rest.
+        dim: width of the states.
+        fingerprint: what identifies the whole encoder and its options.
+        cache: folder of the cache.
+        half_precision: keep them as float16.
+
+    Raises:
+        DataError: the cache was written by another version, or cannot be written.
+    """
+
+    def compute(items: Sequence[Recording]) -> Iterator[tuple[int, Floats]]:
+        yield from _encoded([below[item] for item in items], encode, _STEPS_BUDGET)
+
+    store = _audio_store(cache, front_end, dim, fingerprint, half_precision=half_precision)
     return store.table(recordings, [one.digest() for one in recordings], compute, what="Encoding recordings")
 
 
@@ -204,6 +246,11 @@ def token_ids(texts: Sequence[str], tokens: Tokens) -> list[NDArray[np.int64]]:
     """The ids of each text, special tokens included, without padding."""
     ids, mask = tokens.encode(texts)
     return [row[real] for row, real in zip(ids, mask, strict=True)]
+
+
+def _audio_store(cache: Path, front_end: str, dim: int, fingerprint: str, *, half_precision: bool) -> _Store:
+    key = ["audio", front_end, fingerprint]
+    return _Store(cache, key, shape=(dim,), stored=np.float16 if half_precision else np.float32)
 
 
 class _Store:
