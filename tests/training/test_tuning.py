@@ -14,11 +14,13 @@ pytest.importorskip("transformers")
 
 from m3ser import models  # noqa: E402
 from m3ser.audio import FRONT_ENDS  # noqa: E402
+from m3ser.errors import RecipeError  # noqa: E402
 from m3ser.training import load_recipe  # noqa: E402
 from m3ser.training.corpus import prepare  # noqa: E402
 from m3ser.training.encoding import _fingerprint, load_encoders, states_now  # noqa: E402
 from m3ser.training.learner import Learner  # noqa: E402
 from m3ser.training.run import Trained, train  # noqa: E402
+from m3ser.training.trainer import _precision  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -121,3 +123,27 @@ def test_features_of_states_are_dropped_in_training_alone(tiny_recipe: Path, cen
     assert 0.4 < gone.float().mean() < 0.6
     torch.testing.assert_close(dropped[~gone], 2 * whole[~gone], atol=1e-5, rtol=1e-4)
     assert not (whole.abs() < 1e-6).any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of processors")
+@pytest.mark.parametrize(
+    ("capabilities", "wanted", "expected"),
+    [
+        (lambda: {"amx_bf16": True}, "auto", {"bf16": True}),
+        (lambda: {"avx2": True}, "auto", {}),
+        (None, "auto", {}),
+        (lambda: {"amx_bf16": True}, "fp32", {}),
+        (lambda: {"avx2": True}, "bf16", {"bf16": True}),
+    ],
+)
+def test_automatic_precision_is_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: Callable[[], dict[str, bool]] | None, wanted: str, expected: dict
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", capabilities, raising=False)
+    assert _precision(wanted) == expected
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of processors")
+def test_half_precision_without_a_gpu_is_refused() -> None:
+    with pytest.raises(RecipeError, match="fp16, which needs a GPU; fp32 and bf16 work on processors"):
+        _precision("fp16")

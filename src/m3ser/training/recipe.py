@@ -242,7 +242,8 @@ class TrainingRecipe(_Part):
         average: the model of an epoch has weights averaged over all steps before, each step's fading by this factor at
             every later one (0.99: over about a hundred steps); None: those of its last step.
         patience: stop after this many epochs without a better score on the validation part; None: never.
-        precision: of the arithmetic; `auto` is bfloat16 on a GPU that has it, else float32.
+        precision: of the arithmetic; `auto` is bfloat16 where the GPU has it, or the processor multiplies matrices of
+            it (AMX), else float32.
         trackers: "tensorboard", "mlflow", "wandb": where else the curves go.
     """
 

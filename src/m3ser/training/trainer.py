@@ -351,10 +351,17 @@ def _ua(prediction: EvalPrediction) -> dict[str, float]:
 def _precision(wanted: str) -> dict[str, Any]:
     gpu = torch.cuda.is_available()
     if wanted == "auto":
-        wanted = "bf16" if gpu and torch.cuda.is_bf16_supported() else "fp32"
+        fast = torch.cuda.is_bf16_supported() if gpu else _processor_multiplies_bf16()
+        wanted = "bf16" if fast else "fp32"
     if wanted == "fp16" and not gpu:
         raise RecipeError("training.precision is fp16, which needs a GPU; fp32 and bf16 work on processors, too.")
     return {} if wanted == "fp32" else {wanted: True}
+
+
+def _processor_multiplies_bf16() -> bool:
+    """Whether it has matrix products of bfloat16; others emulate them, some of them many times as slowly as float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # not in early versions of torch 2
+    return capabilities is not None and bool(capabilities().get("amx_bf16"))
 
 
 def _check_trackers(trackers: Sequence[str]) -> None:

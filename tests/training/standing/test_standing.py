@@ -15,6 +15,8 @@ pytest.importorskip("torch")
 from typer.testing import CliRunner
 
 from m3ser.cli.app import app
+from m3ser.training import load_recipe
+from m3ser.training.standing.run import record_group
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +155,19 @@ def test_a_recipe_without_pairs(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*command, "--recipe", "zoo/emodb/3m-ser-ln"])
     assert result.exit_code == 1
     assert "has data of kind 'corpus'; a starter needs paired data." in result.stderr.replace("\n", " ")
+
+
+def test_groups_that_are_finished_side_by_side_are_all_kept(tmp_path: Path) -> None:
+    """Two processes may each have a group to train for, and either may be the first."""
+    recipe = load_recipe("starter")
+
+    def slower() -> dict[str, int]:
+        record_group(recipe, tmp_path, "texts", lambda: {"n": 1})
+        return {"n": 2}
+
+    record = record_group(recipe, tmp_path, "choice", slower)
+    assert {name: group["scores"] for name, group in record["groups"].items()} == {
+        "choice": {"n": 2},
+        "texts": {"n": 1},
+    }
+    assert json.loads((tmp_path / "standing.json").read_text(encoding="utf-8")) == record

@@ -305,28 +305,39 @@ def record_group(
         RecipeError: the folder is of another recipe.
     """
     open_run(out, recipe, resume=True)
-    file = out / STANDING
-    record: dict[str, Any] = {"begun": facts()["finished"], "groups": {}, "failed": {}}
-    if file.is_file():
-        record = json.loads(file.read_text(encoding="utf-8"))
-    # Also of a record that is there: what an experiment showed is written into its recipe afterwards.
-    record |= {"recipe": recipe.name, "expected": recipe.expected, "changes": _changes(recipe)}
+    record = _read_record(out)
     if again or name not in record["groups"]:
         started = time.monotonic()
+        found: dict[str, Any] | None = None
+        failed = ""
         try:
             found = compute()
         except M3serError as error:
             # One group may fail where others can be had, and a failure is a result, too.
-            record["failed"][name] = str(error)
+            failed = str(error)
+        # Read again: other groups may have been finished beside this one, by other processes.
+        record = {**_read_record(out), "begun": record["begun"]}
+        if found is None:
+            record["failed"][name] = failed
         else:
             record["failed"].pop(name, None)
             record["groups"][name] = {"scores": found, "seconds": round(time.monotonic() - started, 1)}
         # The command names folders of this machine, which a record that is kept for others has no use for.
         record["facts"] = {key: value for key, value in facts().items() if key != "command"}
+    # Also of a record that is there: what an experiment showed is written into its recipe afterwards.
+    record |= {"recipe": recipe.name, "expected": recipe.expected, "changes": _changes(recipe)}
     # In one order, however they came about, so that a record that is kept shows what has changed.
     groups = record["groups"]
     record["groups"] = {one: groups[one] for one in dict.fromkeys([*GROUPS, *groups]) if one in groups}
-    write_whole(file, json.dumps(record, indent=2) + "\n")
+    write_whole(out / STANDING, json.dumps(record, indent=2) + "\n")
+    return record
+
+
+def _read_record(out: Path) -> dict[str, Any]:
+    file = out / STANDING
+    if not file.is_file():
+        return {"begun": facts()["finished"], "groups": {}, "failed": {}}
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return record
 
 
