@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def both_encoders(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens,
 
 
 def encoder_graphs(trained: Trained) -> EncoderGraphs:
-    """Export both encoders, or take those of the bundle that the recipe names.
+    """Export both encoders, or take what the recipe takes of those of another bundle.
 
     Raises:
         RecipeError: that bundle's are not the same encoders, or not in the recipe's precision; there is nothing to
@@ -115,13 +115,16 @@ def encoder_graphs(trained: Trained) -> EncoderGraphs:
     audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
     text = export_text_encoder(text_encoder)
     whole = about.precision == "int8"
+    taken: dict[str, onnx.ModelProto] = {}
     if about.encoders is not None:
-        return _taken(trained, about, GraphModel({"audio": audio, "text": text}, _dims(trained)))
+        taken = _taken(trained, about, GraphModel({"audio": audio, "text": text}, _dims(trained)))
+    if taken.keys() == {"audio", "text"}:
+        return EncoderGraphs(**taken, whole_numbers=whole)
     if whole:
-        return _in_whole_numbers(trained, audio, text)
+        return replace(_in_whole_numbers(trained, audio, text), **taken)
     if about.precision == "int8-weights":
         audio, text = store_as_int8(audio), store_as_int8(text)
-    return EncoderGraphs(audio, text, whole)
+    return replace(EncoderGraphs(audio, text, whole), **taken)
 
 
 def run_graph(model: onnx.ModelProto, *, whole_numbers: bool = False) -> Callable[..., Any]:
@@ -166,8 +169,8 @@ def _sample(trained: Trained, utterances: Sequence[Utterance], source: str, limi
     return Sample(utterances, trained.encoders, trained.recipe.data.emotion_scheme, source=source, limit=limit)
 
 
-def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> EncoderGraphs:
-    """The encoders of another bundle, when it is seen that they are these."""
+def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> dict[str, onnx.ModelProto]:
+    """What the recipe takes of the encoders of another bundle, when it is seen that they are these."""
     assert about.encoders is not None
     other = Bundle.open(about.encoders)
     manifest = other.manifest
@@ -179,23 +182,28 @@ def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> EncoderGra
     *_, tokenizer_file = both_encoders(trained)
     whole = manifest.precision == "int8"
     told = {"audio": manifest.audio, "text": manifest.text}
-    found = {name: onnx.load(other.path(part.graph)) for name, part in told.items() if part is not None}
-    same = {name: part.dim for name, part in told.items() if part is not None} == dict(own.dims)
-    if same and manifest.text is not None:
+    parts: dict[str, Any] = {name: part for name, part in told.items() if part is not None and name in about.taken}
+    dims = {name: part.dim for name, part in parts.items()}
+    found: dict[str, onnx.ModelProto] = {name: onnx.load(other.path(part.graph)) for name, part in parts.items()}
+    same = dims == {name: own.dims[name] for name in about.taken}
+    if same and manifest.text is not None and "text" in parts:
         same = other.path(manifest.text.tokenizer).read_bytes() == tokenizer_file.read_bytes()
     if same:
         validation, _ = trained.part("validation")
         compared = list(islice(_sample(trained, validation, "the validation part", _COMPARED), _COMPARED))
-        same = _apart(own, GraphModel(found, own.dims, whole_numbers=whole), compared) <= _SAME
+        same = _apart(own, GraphModel(found, dims, whole_numbers=whole), compared) <= _SAME
     if not same:
-        raise RecipeError(f"The encoders of bundle '{about.encoders}' are not those of recipe '{trained.recipe.name}'.")
-    return EncoderGraphs(found["audio"], found["text"], whole)
+        names = " and ".join(about.taken)
+        raise RecipeError(
+            f"The encoders of bundle '{about.encoders}' ({names}) are not those of recipe '{trained.recipe.name}'."
+        )
+    return found
 
 
 def _apart(one: GraphModel, other: GraphModel, sample: Sequence[Inputs]) -> float:
-    """How far two models' states are apart, in their own spread, of the modality where they are furthest apart."""
+    """How far two models' states are apart, in their own spread, of the modality of `other` where they are furthest."""
     found = []
-    for modality in one.dims:
+    for modality in other.dims:
         left, right = (np.concatenate([model.states(modality, i) for i in sample]) for model in (one, other))
         if len(left) != len(right):
             return float("inf")
