@@ -104,6 +104,17 @@ def test_by_a_profile(
     assert adapted.note == "The recording has too few utterances to learn from (below 10); judged as anybody's."
 
 
+def test_the_channels_of_a_call(client: Client, recogniser: Any, recording: Any, tmp_path: Path) -> None:
+    both = np.stack([recording, np.roll(recording, 8_000)], axis=1)
+    path = tmp_path / "call.wav"
+    soundfile.write(path, both, 16_000)
+    wanted = [(one.channel, one.start, one.label) for one in recogniser.timeline(path, text=None, channels="split")]
+    assert {channel for channel, *_ in wanted} == {1, 2}
+    for audio, rate in ((path, None), (both, 16_000)):
+        found = client.timeline(audio, transcribe=False, sample_rate=rate, channels="split").segments
+        assert [(one.channel, one.start, one.label) for one in found] == wanted
+
+
 def test_a_profile_that_makes_no_sense(client: Client, demo_clip: Path) -> None:
     with pytest.raises(UsageError, match="The profile 'bert' is not known; known are anna"):
         client.predict(demo_clip, profile="bert")

@@ -13,7 +13,7 @@ from m3ser.serving.decoding import worker
 decode = worker._decoded
 
 
-def obey(source: Any, max_seconds: float, *, may_be_silent: bool) -> Any:
+def obey(source: Any, max_seconds: float, **options: Any) -> Any:
     content = source.getvalue()
     if content == b"hang":
         time.sleep(60)
@@ -23,7 +23,7 @@ def obey(source: Any, max_seconds: float, *, may_be_silent: bool) -> Any:
         np.ones(1 << 40, np.uint8)
     if content == b"nonsense":
         os.write(worker_outbox, b"\xff" * 100)
-    return decode(source, max_seconds, may_be_silent=may_be_silent)
+    return decode(source, max_seconds, **options)
 
 
 worker_outbox = os.dup(1)

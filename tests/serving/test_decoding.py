@@ -110,6 +110,16 @@ def test_a_truncated_recording_is_refused(pool: DecoderPool, clip: bytes) -> Non
         pool.decode(clip[: len(clip) // 2]).result()
 
 
+def test_channels_are_kept_apart_where_that_is_asked_for(pool: DecoderPool) -> None:
+    tones = np.sin(np.outer(np.arange(16_000), [0.1, 0.2])) * [0.5, 0.1]
+    content = recording(tones)
+    apart = pool.decode(content, apart=True).result()
+    assert apart.shape == (16_000, 2)
+    np.testing.assert_allclose(apart, tones, atol=1e-4)
+    np.testing.assert_allclose(pool.decode(content).result(), tones.mean(axis=1), atol=1e-4)
+    assert pool.decode(recording(np.zeros(16_000)), apart=True).result().shape == (16_000, 1)
+
+
 def test_silence_is_a_recording_where_it_may_be(pool: DecoderPool) -> None:
     waveform = pool.decode(recording(np.zeros(16_000)), may_be_silent=True).result()
     assert waveform.shape == (16_000,)

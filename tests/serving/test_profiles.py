@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from m3ser import inference
 from m3ser.errors import DataError, UsageError
@@ -51,11 +52,25 @@ def adapted(settings: ServiceSettings, recogniser: Recogniser, anna: Profile, be
 @pytest.fixture(scope="module")
 def call(demo_clips: Path) -> bytes:
     """All clips with pauses, as a FLAC file: enough to learn from."""
+    return flac(spoken(demo_clips))
+
+
+@pytest.fixture(scope="module")
+def two_channels(demo_clips: Path) -> bytes:
+    """The same, and the clips backwards in a second channel."""
+    return flac(np.stack([spoken(demo_clips), spoken(demo_clips)[::-1]], axis=1))
+
+
+def spoken(clips: Path) -> NDArray[np.float32]:
     parts = [np.zeros(24_000, np.float32)]
-    for clip in sorted(demo_clips.glob("*.wav")):
+    for clip in sorted(clips.glob("*.wav")):
         parts += [soundfile.read(clip, dtype="float32")[0], parts[0]]
+    return np.concatenate(parts)
+
+
+def flac(samples: NDArray[np.float32]) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, np.concatenate(parts), 16_000, "PCM_16", format="FLAC")
+    soundfile.write(file, samples, 16_000, "PCM_16", format="FLAC")
     return file.getvalue()
 
 
@@ -115,6 +130,26 @@ def test_a_timeline_makes_one_of_its_recording(ask: Ask, adapted: Any, recognise
     assert found["model"] == f"{recogniser.name}+own"
 
 
+def test_each_channel_of_a_call_makes_one(ask: Ask, adapted: Any, recogniser: Recogniser, two_channels: bytes) -> None:
+    pytest.importorskip("faster_whisper", reason="speech is found with the asr extra")
+    data = {"timeline": "true", "adapt": "true", "channels": "split", "transcribe": "false"}
+    found = ask("POST", "/v1/emotions", of=adapted, files={"file": ("a.flac", two_channels)}, data=data).json()
+    timeline = recogniser.timeline(two_channels, text=None, adapt=True, channels="split")
+    assert {segment.channel for segment in timeline} == {1, 2} == {one["channel"] for one in found["segments"]}
+    assert found == {**timeline.to_dict(), "file": "a.flac"}
+    assert found["model"] == f"{recogniser.name}+own"
+
+
+def test_more_channels_than_a_call_has_are_not_kept_apart(ask: Ask, adapted: Any) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).normal(scale=0.1, size=(16_000, 3)), 16_000, format="FLAC")
+    files = {"file": ("meeting.flac", file.getvalue())}
+    data = {"timeline": "true", "channels": "split", "transcribe": "false"}
+    response = ask("POST", "/v1/emotions", of=adapted, files=files, data=data)
+    detail = is_problem(response, 400, "bad-request")
+    assert detail == "meeting.flac has 3 channels; expected at most 2 to be kept apart."
+
+
 def test_nobody_waits_for_a_recording_that_is_learnt_from(
     ask: Ask, recogniser: Recogniser, settings: ServiceSettings, call: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +201,8 @@ def test_a_service_without_any(ask: Ask, demo_clip: Path) -> None:
             {"adapt": "true", "timeline": "true", "profile": "anna"},
             "adapt makes a profile of the recording, and profile names one; give one of them.",
         ),
+        ({"channels": "split"}, "channels=split is for timelines, and none is asked for; give timeline=true"),
+        ({"channels": "left", "timeline": "true"}, "channels is 'left'; expected mix or split."),
         ({"adapt": "perhaps", "timeline": "true"}, "adapt is 'perhaps'; expected true or false."),
         ({"profile": ["anna", "bert"]}, "The field 'profile' is there twice; expected it once."),
     ],
@@ -193,11 +230,11 @@ def test_they_are_listed_and_described(ask: Ask, adapted: Any) -> None:
     assert model["profiles"] == ["bert", "anna"]
     paths = ask("GET", "/openapi.json", of=adapted).json()["paths"]
     one, batch = paths["/v1/emotions"]["post"], paths["/v1/emotions:batch"]["post"]
-    assert {"profile", "adapt"} <= {parameter["name"] for parameter in one["parameters"]}
+    assert {"profile", "adapt", "channels"} <= {parameter["name"] for parameter in one["parameters"]}
     fields = [
         set(body["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]) for body in (one, batch)
     ]
-    assert fields[0] - fields[1] == {"timeline", "adapt"}
+    assert fields[0] - fields[1] == {"timeline", "adapt", "channels"}
     assert "profile" in fields[0] & fields[1]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from m3ser.client.answers import ServedModel, json_of, models_of
-from m3ser.client.calls import Call, Patience, batch_calls, checked_url, headers, predict_call, unreachable
+from m3ser.client.calls import Call, Channels, Patience, batch_calls, checked_url, headers, predict_call, unreachable
 from m3ser.client.protocol import FINISH, Protocol, stream_url
 from m3ser.client.recordings import Audio
 from m3ser.errors import M3serError, needing
@@ -80,6 +80,7 @@ class AsyncClient:
         sample_rate: float | None = None,
         profile: str | None = None,
         adapt: bool = False,
+        channels: Channels = "mix",
     ) -> Prediction:
         """As :meth:`m3ser.client.Client.timeline`."""
         call = predict_call(
@@ -91,6 +92,7 @@ class AsyncClient:
             profile=profile,
             timeline=True,
             adapt=adapt,
+            channels=channels,
         )
         return call.answer(*await self._ask(call))
 

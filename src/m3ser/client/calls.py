@@ -13,7 +13,20 @@ from m3ser.client.recordings import Audio, Sent, as_sent
 from m3ser.errors import M3serError, ServiceError, UsageError
 from m3ser.schema import Prediction
 
-__all__ = ["BatchCall", "Call", "Patience", "batch_calls", "checked_url", "headers", "predict_call", "unreachable"]
+__all__ = [
+    "BatchCall",
+    "Call",
+    "Channels",
+    "Patience",
+    "batch_calls",
+    "checked_url",
+    "headers",
+    "predict_call",
+    "unreachable",
+]
+
+Channels = Literal["mix", "split"]
+"""What is done with the channels of a recording: their average is heard, or each by itself."""
 
 _FILES = 8  # recordings in one request: as many as go through the model together
 _FIRST_WAIT = 0.5  # seconds, where a busy service does not say when to come again; doubled each time
@@ -71,6 +84,7 @@ def predict_call(
     profile: str | None,
     timeline: bool = False,
     adapt: bool = False,
+    channels: Channels = "mix",
 ) -> Call:
     """The request for one utterance, or for a timeline.
 
@@ -85,7 +99,7 @@ def predict_call(
             raise UsageError("A profile is about a voice, and there is no recording; give audio, or no profile.")
         words = {"text": text} if language is None else {"text": text, "language": language}
         return Call("POST", "/v1/emotions", {"json": words})
-    sent = as_sent(audio, sample_rate)
+    sent = as_sent(audio, sample_rate, apart=channels == "split")
     fields = _fields(transcribe, language, profile)
     if text is not None:
         fields["text"] = text
@@ -93,6 +107,8 @@ def predict_call(
         fields["timeline"] = "true"
     if adapt:
         fields["adapt"] = "true"
+    if channels != "mix":
+        fields["channels"] = channels
     return Call("POST", "/v1/emotions", {"files": [("file", sent.part)], "data": fields}, sent.file)
 
 

@@ -39,12 +39,13 @@ class Sent:
         return (Path(self.file).name if self.file else "recording", self.content, "application/octet-stream")
 
 
-def as_sent(audio: Audio, sample_rate: float | None) -> Sent:
+def as_sent(audio: Audio, sample_rate: float | None, *, apart: bool = False) -> Sent:
     """A recording as it is sent; files are read whole.
 
     Args:
         audio: the recording.
         sample_rate: of an array, in Hz.
+        apart: keep the channels of an array, in place of their average.
 
     Raises:
         AudioReadError: the file cannot be read.
@@ -61,7 +62,7 @@ def as_sent(audio: Audio, sample_rate: float | None) -> Sent:
             raise AudioReadError(f"{os.fspath(audio)} cannot be read ({error.strerror}).") from error
     if sample_rate is None or not (sample_rate > 0 and float(sample_rate).is_integer()):
         raise UsageError(f"sample_rate is {sample_rate}; an array is sent with a whole number of Hz.")
-    return Sent(None, _wav(audio, int(sample_rate)))
+    return Sent(None, _wav(audio, int(sample_rate), apart=apart))
 
 
 def pcm(samples: NDArray[Any]) -> bytes:
@@ -82,14 +83,19 @@ def pcm(samples: NDArray[Any]) -> bytes:
     return np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes()
 
 
-def _wav(samples: NDArray[Any], sample_rate: int) -> bytes:
-    """A mono WAV file of 32-bit floats: nothing is lost, and the service averages the channels as it is done here."""
+def _wav(samples: NDArray[Any], sample_rate: int, *, apart: bool) -> bytes:
+    """A WAV file of 32-bit floats, in which nothing is lost; the service averages the channels as it is done here."""
     import numpy as np
 
     from m3ser.audio.samples import as_samples, to_mono
 
-    data = to_mono(as_samples(samples)).astype("<f4").tobytes()
+    samples = as_samples(samples)
+    kept = [to_mono(channel) for channel in samples.T] if apart and samples.ndim == 2 else [to_mono(samples)]
+    channels = len(kept)
+    data = np.stack(kept, axis=1).astype("<f4").tobytes()
     size = np.dtype(np.float32).itemsize
-    form = struct.pack("<HHIIHH", _FLOAT, 1, sample_rate, size * sample_rate, size, 8 * size)
+    form = struct.pack(
+        "<HHIIHH", _FLOAT, channels, sample_rate, size * channels * sample_rate, size * channels, 8 * size
+    )
     chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks

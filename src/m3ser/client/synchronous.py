@@ -11,7 +11,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from m3ser.client.answers import ServedModel, json_of, models_of
-from m3ser.client.calls import Call, Patience, batch_calls, checked_url, headers, predict_call, unreachable
+from m3ser.client.calls import Call, Channels, Patience, batch_calls, checked_url, headers, predict_call, unreachable
 from m3ser.client.protocol import FINISH, Protocol, stream_url
 from m3ser.client.recordings import Audio
 from m3ser.errors import M3serError, needing
@@ -102,11 +102,13 @@ class Client:
         sample_rate: float | None = None,
         profile: str | None = None,
         adapt: bool = False,
+        channels: Channels = "mix",
     ) -> Prediction:
         """Emotions over time: the whole recording as one prediction, its utterances in ``segments``.
 
         Where nobody speaks there are none, and the label is "". Args and raises as :meth:`predict`; `adapt` (without
-        `profile`): how it usually sounds is learnt from the recording first.
+        `profile`): how it usually sounds is learnt from the recording first; `channels`: "split" keeps the two channels
+        of a call apart, each with utterances (and with `adapt` a profile) of its own.
         """
         call = predict_call(
             audio,
@@ -117,6 +119,7 @@ class Client:
             profile=profile,
             timeline=True,
             adapt=adapt,
+            channels=channels,
         )
         return call.answer(*self._ask(call))
 

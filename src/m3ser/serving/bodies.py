@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
+from typing import cast
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -14,13 +15,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from m3ser.errors import UsageError
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
+from m3ser.inference.timeline import Channels
 from m3ser.serving.problems import ProblemError
 from m3ser.serving.service import Buffer, Recording
 from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["FIELDS", "LONGEST_TEXT", "Asked", "read_asked"]
 
-FIELDS = ("text", "transcribe", "language", "timeline", "profile", "adapt")
+FIELDS = ("text", "transcribe", "language", "timeline", "profile", "adapt", "channels")
 """What can be said about a recording, besides the recording."""
 
 LONGEST_TEXT = 20_000
@@ -45,6 +47,7 @@ class Asked:
         timeline: whether emotions over time are asked for.
         profile: the name of the one that the voices are to be judged by; None: none is named.
         adapt: whether a timeline is to learn first how its recording usually sounds.
+        channels: what a timeline is to do with its recording's channels.
     """
 
     recordings: tuple[Recording, ...] = ()
@@ -54,6 +57,7 @@ class Asked:
     timeline: bool = False
     profile: str | None = None
     adapt: bool = False
+    channels: Channels = "mix"
 
     def text_of(self, index: int) -> TextRequest:
         """What a recogniser is to do about the words of one recording."""
@@ -201,6 +205,11 @@ def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> 
         raise UsageError("adapt is for timelines, and none is asked for; give timeline=true along with it.")
     if adapt and profile is not None:
         raise UsageError("adapt makes a profile of the recording, and profile names one; give one of them.")
+    channels = single.get("channels", "mix")
+    if channels not in ("mix", "split"):
+        raise UsageError(f"channels is {channels[:40]!r}; expected mix or split.")
+    if channels == "split" and not timeline:
+        raise UsageError("channels=split is for timelines, and none is asked for; give timeline=true along with it.")
     if profile is not None and not recordings:
         raise UsageError("A profile is about a voice, and there is no recording; expected a part named file.")
     return Asked(
@@ -211,6 +220,7 @@ def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> 
         timeline=timeline,
         profile=profile,
         adapt=adapt,
+        channels=cast("Channels", channels),
     )
 
 

@@ -105,6 +105,12 @@ _OVER_TIME = {
         "default": False,
         "description": "With `timeline`, without `profile`: how it usually sounds is learnt from the recording first.",
     },
+    "channels": {
+        "type": "string",
+        "enum": ["mix", "split"],
+        "default": "mix",
+        "description": "With `timeline`: split keeps the two channels of a call apart; utterances say theirs.",
+    },
 }
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT, "description": "What is said."}
 _FILE = {"type": "string", "format": "binary", "description": "WAV, FLAC, Ogg, MP3, AIFF, M4A, WebM or the like."}

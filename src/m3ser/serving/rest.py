@@ -102,7 +102,12 @@ async def _one(service: Service, asked: Asked) -> dict[str, Any]:
         if recording is None:
             raise UsageError("A timeline is of a recording, and there is none; expected a part named file.")
         timeline = await service.timeline(
-            recording, text=asked.text_of(0), language=asked.language, profile=profile, adapt=asked.adapt
+            recording,
+            text=asked.text_of(0),
+            language=asked.language,
+            profile=profile,
+            adapt=asked.adapt,
+            channels=asked.channels,
         )
         return timeline.to_dict()
     found = await service.predict(recording, text=asked.text_of(0), language=asked.language, profile=profile)

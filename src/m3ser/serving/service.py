@@ -18,7 +18,7 @@ from m3ser.audio import SAMPLE_RATE
 from m3ser.inference import Recogniser, Request
 from m3ser.inference.catalogue import BUNDLED
 from m3ser.inference.requests import TRANSCRIBE, TextRequest
-from m3ser.inference.timeline import Timeline
+from m3ser.inference.timeline import Channels, Timeline
 from m3ser.profile import Profile
 from m3ser.schema import Prediction
 from m3ser.serving.decoding import DecoderPool
@@ -224,18 +224,20 @@ class Service:
         language: str | None = None,
         profile: Profile | None = None,
         adapt: bool = False,
+        channels: Channels = "mix",
     ) -> Timeline:
         """Emotions over time in a recording; the timeline has been gone through to its end.
 
-        Args and raises as in :meth:`predict`; `adapt` as in :meth:`m3ser.inference.Recogniser.timeline`.
+        Args and raises as in :meth:`predict`; `adapt` and `channels` as in
+        :meth:`m3ser.inference.Recogniser.timeline`. UsageError: more channels than two are to be kept apart.
         """
         return await self._in_time(
-            self._timeline(recording, text=text, language=language, profile=profile, adapt=adapt)
+            self._timeline(recording, channels, text=text, language=language, profile=profile, adapt=adapt)
         )
 
-    async def _timeline(self, recording: Recording, **options: Any) -> Timeline:
-        waveform = await self.decode(recording, may_be_silent=True)
-        timeline = self.recogniser.timeline(waveform, sample_rate=SAMPLE_RATE, **options)
+    async def _timeline(self, recording: Recording, channels: Channels, **options: Any) -> Timeline:
+        waveform = await self.decode(recording, may_be_silent=True, apart=channels == "split")
+        timeline = self.recogniser.timeline(waveform, sample_rate=SAMPLE_RATE, channels=channels, **options)
         timeline.file = recording.name
         nobody_waits = threading.Event()
 
@@ -257,15 +259,20 @@ class Service:
         self.metrics.audio_seconds.inc(timeline.duration or 0.0)
         return timeline
 
-    async def decode(self, recording: Recording, *, may_be_silent: bool = False) -> NDArray[np.float32]:
+    async def decode(
+        self, recording: Recording, *, may_be_silent: bool = False, apart: bool = False
+    ) -> NDArray[np.float32]:
         """A recording as (samples,) float32, mono, 16 kHz, decoded where it can do no harm.
+
+        Kept apart, its channels are (samples, channels).
 
         Raises:
             AudioError: the recording cannot be used.
+            UsageError: more channels than two are to be kept apart.
             ProblemError: it takes too long (504), or nothing here reads its format (415).
         """
         return await _outcome(
-            self._decoders.decode(recording.content, name=recording.name, may_be_silent=may_be_silent)
+            self._decoders.decode(recording.content, name=recording.name, may_be_silent=may_be_silent, apart=apart)
         )
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:

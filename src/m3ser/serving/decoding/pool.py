@@ -24,12 +24,15 @@ from m3ser.errors import AudioReadError, M3serError
 from m3ser.serving.decoding.frames import read_frame, write_frame
 from m3ser.serving.problems import ProblemError
 
-__all__ = ["DecoderPool"]
+__all__ = ["MOST_CHANNELS", "DecoderPool"]
 
 Waveform = NDArray[np.float32]
 Reason = Literal["crashed", "hung"]
 
 COMMAND = (sys.executable, "-m", "m3ser.serving.decoding.worker")
+
+MOST_CHANNELS = 2
+"""Who talk to each other: a caller and an agent."""
 
 _START_SECONDS = 60.0  # a decoder imports NumPy, on a machine that may be busy
 _LOOK_SECONDS = 0.05  # how often somebody looks for decoders that take too long
@@ -71,7 +74,7 @@ class DecoderPool:
     ) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._max_seconds = max_seconds
-        samples = math.ceil(max_seconds * SAMPLE_RATE) * 4  # bytes
+        samples = math.ceil(max_seconds * SAMPLE_RATE) * 4 * MOST_CHANNELS  # bytes
         limits = {
             "content": max_bytes,
             "samples": samples + SAMPLE_RATE,
@@ -98,20 +101,29 @@ class DecoderPool:
         for decoder in self._decoders:
             decoder.thread.start()
 
-    def decode(self, content: bytes, *, name: str | None = None, may_be_silent: bool = False) -> Future[Waveform]:
+    def decode(
+        self, content: bytes, *, name: str | None = None, may_be_silent: bool = False, apart: bool = False
+    ) -> Future[Waveform]:
         """Decode one recording.
 
         Args:
             content: the file's bytes.
             name: what sentences call it.
             may_be_silent: whether a recording without any sound is one.
+            apart: whether its channels, :data:`MOST_CHANNELS` at most, are kept apart; it may then be silent, too.
 
         Returns:
-            What becomes (samples,) float32, mono, 16 kHz. Cancelled before its turn, it is never decoded. It raises
-            what :func:`m3ser.audio.load_waveform` raises, AudioReadError where the recording crashes its decoder, and
-            ProblemError (504) where it takes too long.
+            What becomes (samples,) float32, mono, 16 kHz; (samples, channels) where they are kept apart. Cancelled
+            before its turn, it is never decoded. It raises what :func:`m3ser.audio.load_waveform` raises,
+            AudioReadError where the recording crashes its decoder, UsageError for more channels than may be kept apart,
+            and ProblemError (504) where it takes too long.
         """
-        head = {"name": name, "max_seconds": self._max_seconds, "may_be_silent": may_be_silent}
+        head = {
+            "name": name,
+            "max_seconds": self._max_seconds,
+            "may_be_silent": may_be_silent,
+            "most_channels": MOST_CHANNELS if apart else None,
+        }
         job = _Job(content, head)
         self._jobs.put(job)
         return job.future
@@ -232,6 +244,7 @@ class _Decoder:
         try:
             write_frame(self._pipe("stdin"), job.head, job.content)
             head, payload = read_frame(self._pipe("stdout"), largest=self._limits["samples"])
+            waveform: Waveform = np.frombuffer(payload, np.float32).reshape(head.get("shape", -1))
         except (EOFError, ValueError, OSError) as error:
             hung = self._set_deadline(None)
             self._clear()
@@ -248,7 +261,6 @@ class _Decoder:
         self._set_deadline(None)
         if "error" in head:
             raise _raised(head)
-        waveform = np.frombuffer(payload, np.float32)
         if len(waveform) < MIN_SAMPLES:
             raise AudioReadError(f"{name} could not be decoded; expected a whole recording.")
         return waveform

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m3ser.audio import SAMPLE_RATE, load_waveform, open_blocks
-from m3ser.errors import AudioReadError, AudioTooLongError, M3serError
+from m3ser.errors import AudioReadError, AudioTooLongError, M3serError, UsageError
 from m3ser.serving.decoding.frames import read_frame, write_frame
 
 __all__ = ["main"]
@@ -55,7 +55,8 @@ def main() -> None:
 
 def _answer(outbox: BinaryIO, head: dict[str, Any], content: bytearray) -> None:
     try:
-        waveform = _decoded(_Named(content, head["name"]), head["max_seconds"], may_be_silent=head["may_be_silent"])
+        options = {name: head[name] for name in ("may_be_silent", "most_channels")}
+        waveform = _decoded(_Named(content, head["name"]), head["max_seconds"], **options)
     except M3serError as error:
         write_frame(outbox, {"error": type(error).__name__, "detail": str(error)})
     except MemoryError:
@@ -63,14 +64,21 @@ def _answer(outbox: BinaryIO, head: dict[str, Any], content: bytearray) -> None:
         detail = f"{name} takes more memory to decode than a recording is given here; expected an ordinary recording."
         write_frame(outbox, {"error": AudioReadError.__name__, "detail": detail})
     else:
-        write_frame(outbox, {}, waveform.data.cast("B"))
+        write_frame(outbox, {"shape": waveform.shape}, waveform.data.cast("B"))
 
 
-def _decoded(source: BinaryIO, max_seconds: float, *, may_be_silent: bool) -> NDArray[np.float32]:
-    if not may_be_silent:
+def _decoded(
+    source: BinaryIO, max_seconds: float, *, may_be_silent: bool, most_channels: int | None
+) -> NDArray[np.float32]:
+    """(samples,), or where channels are kept apart (`most_channels`) (samples, channels)."""
+    if not may_be_silent and most_channels is None:
         return load_waveform(source, max_seconds=max_seconds)
     pieces: list[NDArray[np.float32]] = []
-    with open_blocks(source) as blocks:
+    with open_blocks(source, split=most_channels is not None) as blocks:
+        if most_channels is not None and blocks.channels > most_channels:
+            raise UsageError(
+                f"{blocks.label} has {blocks.channels} channels; expected at most {most_channels} to be kept apart."
+            )
         too_long = AudioTooLongError(f"{blocks.label} is longer than {max_seconds:g} s; expected at most that.")
         if blocks.duration is not None and blocks.duration > max_seconds:
             raise too_long
@@ -79,7 +87,7 @@ def _decoded(source: BinaryIO, max_seconds: float, *, may_be_silent: bool) -> ND
             left -= len(block)
             if left < 0:
                 raise too_long
-            pieces.append(block[:, 0])
+            pieces.append(block if most_channels is not None else block[:, 0])
     return np.concatenate(pieces)
 
 
