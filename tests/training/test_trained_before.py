@@ -91,17 +91,22 @@ def test_each_fold_has_an_encoder_that_heard_its_own_training_part_alone(
     assert not same(*found)
 
 
-def test_the_finished_run_answers_with_that_encoder(staged: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_the_finished_run_answers_with_that_encoder(staged: Callable[..., Recipe], voice: Path, tmp_path: Path) -> None:
     recipe = staged()
     prepared = prepare(recipe.data)
     trained = train(recipe, prepared, tmp_path / "run", cache=tmp_path / "cache")
     tested, called = trained.part("test")
     table = read_predictions(tmp_path / "run" / "predictions.csv").where(condition="both")
     assert list(table.utterances) == list(called)
+    voice.unlink()  # the run knows what it was trained by
     respondent = RunRespondent(tmp_path / "run", cache=tmp_path / "other")
     asked = [Question(n, "both", 0, u.audio, u.text) for u, n in zip(tested, called, strict=True)]
     np.testing.assert_allclose(np.stack(list(respondent.answer(asked))), table.probabilities, atol=1e-4)
     again = train(recipe, prepared, tmp_path / "run", cache=tmp_path / "cache", resume=True)
+    shutil.move(tmp_path / "run" / "audio_encoder", tmp_path / "elsewhere")
+    voice.write_text((tmp_path / "elsewhere" / "recipe.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    alone = RunRespondent(tmp_path / "run", cache=tmp_path / "other")
+    np.testing.assert_allclose(np.stack(list(alone.answer(asked))), table.probabilities, atol=1e-4)
     assert same(again.encoders.audio, trained.encoders.audio)
 
 
@@ -193,6 +198,26 @@ def test_a_recording_in_several_pairs_is_heard_once(paired_corpora: Path) -> Non
     only.audited(1)
     with pytest.raises(RecipeError, match="Fold 4 is not one of the 3 folds"):
         prepared.only(4)
+
+
+def test_what_is_trained_before_may_have_been_trained_before_itself(
+    tiny_recipe: Path, voice: Path, tmp_path: Path
+) -> None:
+    longer = tmp_path / "longer.yaml"
+    longer.write_text(
+        f"extends: {voice}\nname: longer\naudio_encoder: {{source: 'recipe:{voice}'}}\n", encoding="utf-8"
+    )
+    recipe = load_recipe(tiny_recipe, ["training.epochs=1", f"audio_encoder.source=recipe:{longer}"])
+    trained = train(recipe, prepare(recipe.data), tmp_path / "run", cache=tmp_path / "cache")
+    first, second = (
+        models.load(tmp_path / "run" / folder / "model").audio_encoder
+        for folder in ("audio_encoder/audio_encoder", "audio_encoder")
+    )
+    assert same(second, trained.encoders.audio)
+    assert not same(first, second)
+    voice.unlink()
+    longer.unlink()
+    assert same(load_encoders(recipe, run=tmp_path / "run").audio, second)
 
 
 def test_what_cannot_be_trained_before_is_said_in_a_sentence(

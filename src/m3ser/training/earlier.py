@@ -27,8 +27,13 @@ Modality = Literal["audio", "text"]
 _RUN = "run:"
 
 
-def origin(source: str, modality: Modality) -> str:
+def origin(source: str, modality: Modality, *, run: Path | None = None) -> str:
     """Where an encoder came from before anything was trained: a folder, or a repository's name.
+
+    Args:
+        source: as a recipe has it.
+        modality: of the encoder.
+        run: a run folder of that recipe. What it was trained by before is known there, whatever has become of the file.
 
     Raises:
         RecipeError: `source` names a run that is not there, or has no encoder with a source for this modality.
@@ -40,8 +45,16 @@ def origin(source: str, modality: Modality) -> str:
         if source in seen:
             raise RecipeError(f"{kind.capitalize()} '{name}' takes its {modality} encoder from itself.")
         seen.append(source)
-        config = getattr(load_recipe(_recipe_of(source)), f"{modality}_encoder")
-        found = getattr(config, "source", None)
+        # Of what a run was trained by before, its own folder knows; and of that what it was trained by, and so on.
+        if source.startswith(_RUN):
+            run = Path(name)
+            if not (run / RECIPE).is_file():
+                raise RecipeError(f"'{source}': '{name}' is not the folder of a training; it has to be trained first.")
+        else:
+            run = None if run is None else encoder_folder(run, modality)
+        known = None if run is None else run / RECIPE
+        recipe = known if known is not None and known.is_file() else find_recipe(name)
+        found = getattr(getattr(load_recipe(recipe), f"{modality}_encoder"), "source", None)
         if found is None:
             raise RecipeError(f"'{source}': the {kind} has no {modality} encoder that came from somewhere.")
         source = found
@@ -55,8 +68,8 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
         encoder: whose weights are replaced; a source that names no training changes nothing.
         source: as the recipe has it.
         modality: of the encoder.
-        run: the run folder that has the training of a ``recipe:`` in it. None: nothing is changed there; the run's own
-            model has the weights.
+        run: the run folder that has the training of a ``recipe:`` in it. None, or a finished run whose folder has lost
+            it: nothing is changed there; the run's own model has the weights.
 
     Returns:
         The encoder as the training left it, what learnt there not yet frozen; None: it names none.
@@ -72,6 +85,8 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
     else:
         return None
     if not (folder / SCORES).is_file():
+        if source.startswith(BEFORE) and run is not None and (run / SCORES).is_file():
+            return None
         raise RecipeError(f"'{source}': the training there is not finished.")
     model = models.load(folder / MODEL)
     learnt: Encoder | None = getattr(model, f"{modality}_encoder") if isinstance(model, SpeechEmotionModel) else None
@@ -85,12 +100,3 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
         )
     encoder.load_state_dict(weights, strict=False)
     return learnt
-
-
-def _recipe_of(source: str) -> Path:
-    kind, _, name = source.partition(":")
-    if kind == "recipe":
-        return find_recipe(name)
-    if not (Path(name) / RECIPE).is_file():
-        raise RecipeError(f"'{source}': '{name}' is not the folder of a training; it has to be trained first.")
-    return Path(name) / RECIPE

@@ -110,7 +110,7 @@ def load_encoders(recipe: Recipe, *, run: Path | None = None) -> Encoders:
     Args:
         recipe: see :class:`~m3ser.training.recipe.Recipe`.
         run: the run folder in which those are trained that other recipes train before. None: they have the weights that
-            they begin with; :func:`m3ser.training.run_folder.open_model` has the others.
+            they begin with.
 
     Raises:
         RecipeError: the recipe lacks one, or its source is not there.
@@ -132,7 +132,9 @@ def load_encoders(recipe: Recipe, *, run: Path | None = None) -> Encoders:
             assert text.tokenizer is not None
             tokens = make_tokens(text.tokenizer, longest, name=recipe.text_encoder.source, special_tokens=False)
         else:
-            tokenizer = _tokenizer_file(origin(recipe.text_encoder.source, "text"), recipe.text_encoder.revision)
+            tokenizer = _tokenizer_file(
+                origin(recipe.text_encoder.source, "text", run=run), recipe.text_encoder.revision
+            )
             tokens = load_tokenizer(tokenizer, max_tokens=longest)
         _check_pair(text, tokens, recipe.text_encoder.source)
     return Encoders(audio, text, tokens, tokenizer, taught)
@@ -292,7 +294,7 @@ def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run:
     options = config.to_dict()
     source = options.get("source")
     if isinstance(source, str):
-        options["source"] = origin(source, modality)
+        options["source"] = origin(source, modality, run=run)
     encoder = build_encoder(options)
     assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
     return encoder, take_weights(encoder, source, modality, run=run) if isinstance(source, str) else None

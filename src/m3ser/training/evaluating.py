@@ -68,7 +68,7 @@ class RunRespondent:
         self.name = f"{recipe.name}, seed {self.seed}, {self.fold}"
         self._temperatures: Mapping[str, float] = scores["temperatures"]
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._encoders = load_encoders(recipe)
+        self._encoders = load_encoders(recipe, run=self._folder)
         self._model = self._loaded()
 
     @property

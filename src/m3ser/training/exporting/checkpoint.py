@@ -74,7 +74,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     folder = Path(folder)
     check_finished(folder)
     recipe = load_recipe(folder / RECIPE)
-    encoders = load_encoders(recipe)
+    encoders = load_encoders(recipe, run=folder)
     # Of word vectors that learnt only those from the file know the words behind their numbers.
     tokenizer = encoders.tokenizer_file or getattr(encoders.text, "tokenizer", None)
     model, encoders = open_model(folder, encoders)

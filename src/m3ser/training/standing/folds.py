@@ -15,7 +15,7 @@ from m3ser.evaluation import PredictionTable, concatenate
 from m3ser.schema import Utterance
 from m3ser.training.corpus import Prepared, prepare
 from m3ser.training.crossval import crossvalidate
-from m3ser.training.encoding import Encoders, load_encoders, prepare_material
+from m3ser.training.encoding import load_encoders, prepare_material
 from m3ser.training.judging import Logits, logits_of, predictions
 from m3ser.training.learner import Learner
 from m3ser.training.recipe import PairedRecipe, Recipe
@@ -63,18 +63,15 @@ class HeldOut:
         Returns:
             Question -> predictions, calibrated with the temperatures that the fold found on its validation part.
         """
-        encoders = load_encoders(self.recipe)
         tables: dict[str, list[PredictionTable]] = {}
         for number, run in enumerate(self.runs, 1):
             asked = [one for one in questions(self.prepared.fold(number)[0]) if one.asked.examples]
-            for question, table in zip(asked, self._asked(run, number, encoders, asked), strict=True):
+            for question, table in zip(asked, self._asked(run, number, asked), strict=True):
                 tables.setdefault(question.name, []).append(table)
         return {name: concatenate(own) for name, own in tables.items()}
 
-    def _asked(
-        self, run: Path, number: int, encoders: Encoders, questions: Sequence[Question]
-    ) -> list[PredictionTable]:
-        fusion, encoders = open_model(run, encoders)
+    def _asked(self, run: Path, number: int, questions: Sequence[Question]) -> list[PredictionTable]:
+        fusion, encoders = open_model(run, load_encoders(self.recipe, run=run))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         examples = [example for question in questions for example in question.asked.examples]
         training: tuple[Utterance, ...] = ()
