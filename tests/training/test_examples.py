@@ -148,3 +148,15 @@ def test_buckets_waste_little_on_padding() -> None:
     plain = padded(ShuffledSampler(800, seed=0))
     bucketed = padded(ShuffledSampler(800, seed=0, lengths=lengths, batch_size=8))
     assert bucketed < 1.1 * lengths.sum() < plain
+
+
+def test_buckets_do_not_change_what_is_drawn() -> None:
+    lengths = np.random.default_rng(0).integers(1, 100, 300)
+    weights = np.linspace(0, 1, 300) / np.linspace(0, 1, 300).sum()
+    plain = list(BalancedSampler(weights, count=804, seed=2))
+    bucketed = list(BalancedSampler(weights, count=804, seed=2, lengths=lengths, batch_size=8))
+    assert sorted(bucketed) == sorted(plain)
+    spread = [np.ptp(lengths[bucketed[i : i + 8]]) for i in range(0, 800, 8)]
+    assert np.mean(spread) < 5
+    # Long and short ones come in turns.
+    assert np.corrcoef(lengths[bucketed], np.arange(804))[0, 1] == pytest.approx(0, abs=0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -176,64 +177,37 @@ class TrainingCollator(Collator):
 
 
 class _EpochSampler(Sampler[int]):
-    """An order of examples that follows from the seed and the epoch's number alone, so that a training can go on."""
+    """An order of examples that follows from the seed and the epoch's number alone, so that a training can go on.
 
-    def __init__(self, *, seed: int) -> None:
+    Args:
+        seed: of the order.
+        lengths: where given, neighbours in the order are of similar length: it is sorted within stretches of some
+            batches, and cut into batches, whose order is random again.
+        batch_size: of these batches.
+    """
+
+    BATCHES_IN_A_STRETCH = 50
+
+    def __init__(self, *, seed: int, lengths: NDArray[np.int64] | None = None, batch_size: int = 1) -> None:
         self.seed = seed
+        self.lengths = lengths
+        self.batch_size = batch_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the Trainer before each epoch."""
         self.epoch = epoch
 
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-
-
-class BalancedSampler(_EpochSampler):
-    """Draws with replacement by weight."""
-
-    def __init__(self, weights: NDArray[np.float64], *, count: int, seed: int) -> None:
-        super().__init__(seed=seed)
-        self.weights = torch.from_numpy(weights)
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
     def __iter__(self) -> Iterator[int]:
-        drawn = torch.multinomial(self.weights, self.count, replacement=True, generator=self._generator())
-        return iter(drawn.tolist())
-
-
-class ShuffledSampler(_EpochSampler):
-    """Every example once an epoch.
-
-    Args:
-        count: how many examples there are.
-        seed: of the order.
-        lengths: where given, neighbours in the order are of similar length: examples are shuffled, sorted within
-            stretches of some batches, and cut into batches, whose order is random again.
-        batch_size: of these batches.
-    """
-
-    BATCHES_IN_A_STRETCH = 50
-
-    def __init__(self, count: int, *, seed: int, lengths: NDArray[np.int64] | None = None, batch_size: int = 1) -> None:
-        super().__init__(seed=seed)
-        self.count = count
-        self.lengths = lengths
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[int]:
-        generator = self._generator()
-        order = torch.randperm(self.count, generator=generator).numpy()
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = self._drawn(generator)
         if self.lengths is not None:
             order = self._bucketed(order, self.lengths, generator)
         return iter(order.tolist())
+
+    @abstractmethod
+    def _drawn(self, generator: torch.Generator) -> NDArray[np.int64]:
+        """The examples of one epoch, in random order."""
 
     def _bucketed(
         self, order: NDArray[np.int64], lengths: NDArray[np.int64], generator: torch.Generator
@@ -249,6 +223,50 @@ class ShuffledSampler(_EpochSampler):
         rest = [batch for batch in batches if len(batch) < self.batch_size]
         shuffled = [full[i] for i in torch.randperm(len(full), generator=generator).tolist()]
         return np.concatenate([*shuffled, *rest])
+
+
+class BalancedSampler(_EpochSampler):
+    """Draws with replacement by weight.
+
+    Args:
+        weights: how likely each example is to be drawn.
+        count: how many are drawn for an epoch.
+        options: see :class:`_EpochSampler`.
+    """
+
+    def __init__(self, weights: NDArray[np.float64], *, count: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.weights = torch.from_numpy(weights)
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def _drawn(self, generator: torch.Generator) -> NDArray[np.int64]:
+        drawn: NDArray[np.int64] = torch.multinomial(
+            self.weights, self.count, replacement=True, generator=generator
+        ).numpy()
+        return drawn
+
+
+class ShuffledSampler(_EpochSampler):
+    """Every example once an epoch.
+
+    Args:
+        count: how many examples there are.
+        options: see :class:`_EpochSampler`.
+    """
+
+    def __init__(self, count: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def _drawn(self, generator: torch.Generator) -> NDArray[np.int64]:
+        order: NDArray[np.int64] = torch.randperm(self.count, generator=generator).numpy()
+        return order
 
 
 def balanced_weights(utterances: Sequence[Utterance], scheme: EmotionScheme, *, power: float) -> NDArray[np.float64]:

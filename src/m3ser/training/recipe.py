@@ -280,8 +280,6 @@ class TrainingRecipe(_Part):
     def _check(self) -> TrainingRecipe:
         if self.pairs_per_epoch is not None and self.balance is None:
             raise ValueError("pairs_per_epoch draws with replacement, and needs balance")
-        if self.bucket_by_length and self.balance is not None:
-            raise ValueError("bucket_by_length and balance exclude each other")
         if self.class_weights and self.loss.kind == "sigmoid":
             raise ValueError("class_weights weigh the classes of a softmax; loss sigmoid has none")
         if self.mixup is not None and self.adversary is not None:

@@ -133,20 +133,15 @@ def make_trainer(
         ddp_find_unused_parameters=count > 1,
         **_precision(setting.precision),
     )
-    lengths = [material.length(example) for example in examples] if setting.bucket_by_length else None
+    order: dict[str, Any] = {"seed": seed}
+    if setting.bucket_by_length:
+        lengths = np.array([material.length(example) for example in examples], np.int64)
+        order |= {"lengths": lengths, "batch_size": setting.batch_size}
     if setting.balance is None:
-        sampler: Any = ShuffledSampler(
-            len(examples),
-            seed=seed,
-            lengths=None if lengths is None else np.asarray(lengths, np.int64),
-            batch_size=setting.batch_size,
-        )
+        sampler: Any = ShuffledSampler(len(examples), **order)
     else:
-        sampler = BalancedSampler(
-            balanced_weights(training, scheme, power=setting.balance),
-            count=setting.pairs_per_epoch or len(examples),
-            seed=seed,
-        )
+        weights = balanced_weights(training, scheme, power=setting.balance)
+        sampler = BalancedSampler(weights, count=setting.pairs_per_epoch or len(examples), **order)
     # Of what is encoded inside of the model, it drops features itself.
     encoded_inside = isinstance(model, Learner) and model.audio_encoder is not None
     trainer = _Trainer(
