@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from m3ser.audio import FRONT_ENDS
 from m3ser.bundle import Bundle
 from m3ser.encoders import AudioEncoder, TokenEncoder
 from m3ser.errors import RecipeError
+from m3ser.files import write_whole
 from m3ser.schema import Utterance
 from m3ser.text import Tokens
 from m3ser.training.exporting import export_audio_encoder, export_fusion, export_text_encoder, store_as_int8
@@ -24,12 +27,15 @@ from m3ser.training.exporting.fallback import encoders_in_int8
 from m3ser.training.exporting.inputs import Inputs, Sample
 from m3ser.training.exporting.runners import GraphModel, open_graph
 from m3ser.training.progress import waiting
-from m3ser.training.recipe import BundleRecipe
+from m3ser.training.provenance import processor
+from m3ser.training.recipe import BundleRecipe, ModalityRecipe
 from m3ser.training.run import Trained
 from m3ser.training.states import Recording, StateTable, encode_audio, encode_texts
 
 __all__ = ["EncoderGraphs", "both_encoders", "encoder_graphs", "run_graph"]
 
+_INT8 = "int8"
+_INT8_EDITION = 1  # of how layers are chosen; another one chooses anew
 _CALIBRATION = 256  # utterances, at most
 _JUDGED = 512
 _COMPARED = 16
@@ -101,13 +107,19 @@ def both_encoders(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens,
     return found.audio, found.text, found.tokens, found.tokenizer_file
 
 
-def encoder_graphs(trained: Trained) -> EncoderGraphs:
+def encoder_graphs(trained: Trained, *, cache: Path) -> EncoderGraphs:
     """Export both encoders, or take what the recipe takes of those of another bundle.
+
+    Args:
+        trained: the training.
+        cache: folder in which encoders in int8 are kept: which of their layers stay in float32 takes minutes to find
+            out, and a second bundle of the same training, with other tables in its card, has the same.
 
     Raises:
         RecipeError: that bundle's are not the same encoders, or not in the recipe's precision; there is nothing to
             calibrate on; or the model looks at one modality alone.
         BundleError: there is no such bundle.
+        DataError: the cache cannot be written.
     """
     about = trained.recipe.bundle
     assert isinstance(about, BundleRecipe)
@@ -121,7 +133,7 @@ def encoder_graphs(trained: Trained) -> EncoderGraphs:
     if taken.keys() == {"audio", "text"}:
         return EncoderGraphs(**taken, whole_numbers=whole)
     if whole:
-        return replace(_in_whole_numbers(trained, audio, text), **taken)
+        return replace(_in_whole_numbers(trained, audio, text, cache), **taken)
     if about.precision == "int8-weights":
         audio, text = store_as_int8(audio), store_as_int8(text)
     return replace(EncoderGraphs(audio, text, whole), **taken)
@@ -134,9 +146,16 @@ def run_graph(model: onnx.ModelProto, *, whole_numbers: bool = False) -> Callabl
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 
 
-def _in_whole_numbers(trained: Trained, audio: onnx.ModelProto, text: onnx.ModelProto) -> EncoderGraphs:
+def _in_whole_numbers(trained: Trained, audio: onnx.ModelProto, text: onnx.ModelProto, cache: Path) -> EncoderGraphs:
     graphs = {"audio": audio, "text": text, "fusion": export_fusion(trained.fusion)}
     validation, _ = trained.part("validation")
+    calibration = list(_calibration(trained))
+    judged = list(_sample(trained, validation, "the validation part", _JUDGED))
+    alone = trained.recipe.training.modalities
+    kept = cache / _INT8 / _digest_of_search(graphs, calibration, judged, alone)
+    files = {name: kept / f"{name}.onnx" for name in ("audio", "text")}
+    if all(file.is_file() for file in files.values()):
+        return EncoderGraphs(**{name: onnx.load(file) for name, file in files.items()}, whole_numbers=True)
     with waiting() as progress:
 
         def task(what: str, total: int) -> Callable[[], object]:
@@ -146,12 +165,32 @@ def _in_whole_numbers(trained: Trained, audio: onnx.ModelProto, text: onnx.Model
         found = encoders_in_int8(
             graphs,
             GraphModel(graphs, _dims(trained)),
-            list(_calibration(trained)),
-            judged=list(_sample(trained, validation, "the validation part", _JUDGED)),
-            shown_alone=trained.recipe.training.modalities,
+            calibration,
+            judged=judged,
+            shown_alone=alone,
             waiting=task,
         )
+    for name, file in files.items():
+        write_whole(file, found.graphs[name].SerializeToString())
     return EncoderGraphs(found.graphs["audio"], found.graphs["text"], whole_numbers=True)
+
+
+def _digest_of_search(
+    graphs: Mapping[str, onnx.ModelProto],
+    calibration: Sequence[Inputs],
+    judged: Sequence[Inputs],
+    alone: ModalityRecipe,
+) -> str:
+    """What the layers that stay in float32 follow from; products of whole numbers differ between processors."""
+    known = [_INT8_EDITION, onnxruntime.__version__, processor(), alone.model_dump(), len(calibration)]
+    digest = hashlib.sha256(json.dumps(known).encode())
+    for _, graph in sorted(graphs.items()):
+        digest.update(graph.SerializeToString(deterministic=True))
+    for inputs in (*calibration, *judged):
+        digest.update(json.dumps([inputs.label, inputs.text_label, len(inputs.windows)]).encode())
+        for array in (*inputs.windows, *(() if inputs.ids is None else (inputs.ids,))):
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+    return digest.hexdigest()[:32]
 
 
 def _calibration(trained: Trained) -> Sample:

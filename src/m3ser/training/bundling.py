@@ -102,7 +102,7 @@ def bundle_trained(
     assert isinstance(data, PairedRecipe)
     assert isinstance(about, BundleRecipe)
     audio_encoder, text_encoder, _, tokenizer_file = both_encoders(trained)
-    encoders = encoder_graphs(trained)
+    encoders = encoder_graphs(trained, cache=Path(cache))
     exported = {_FUSION: trained, **{f"fusion-{head.recipe.data.scheme}.onnx": head for head in heads}}
     fusions = {name: _fusion(one, about) for name, one in exported.items()}
     answers = [_judged(one, encoders, fusions[name], cache=Path(cache)) for name, one in exported.items()]
