@@ -25,6 +25,7 @@ from m3ser.evaluation import PredictionTable, concatenate, read_predictions, wri
 from m3ser.files import write_whole
 from m3ser.training.augmentation import copies_of
 from m3ser.training.corpus import Prepared, prepare
+from m3ser.training.earlier import recipes_before
 from m3ser.training.encoding import Encoded, load_encoders, prepare_material
 from m3ser.training.examples import example_of
 from m3ser.training.progress import quiet_libraries
@@ -111,9 +112,12 @@ def _encode(recipe: Recipe, prepared: Prepared, cache: Path) -> Encoded | None:
     """Run the encoders once for all folds; what comes of it can be shared where none of them learns.
 
     Several processes find it in the cache, where they would else do the same work side by side. Encoders that are
-    trained before are other ones in each fold.
+    trained before are other ones in each fold, but for what they begin with.
     """
-    if recipe.trained_before:
+    before = recipes_before(recipe)
+    for one in before.values():
+        _encode(one, prepared, cache)
+    if before:
         return None
     parts = zip(prepared.split.utterances, *(fold.parts for fold in prepared.split.folds), strict=True)
     rows = [(example_of(u, recipe.data.emotion_scheme), own) for u, *own in parts if any(own)]

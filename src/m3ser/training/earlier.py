@@ -17,11 +17,11 @@ from m3ser import models
 from m3ser.encoders import Encoder, merged
 from m3ser.errors import RecipeError
 from m3ser.models import SpeechEmotionModel
-from m3ser.training.recipe import BEFORE
+from m3ser.training.recipe import BEFORE, Recipe
 from m3ser.training.recipe_file import find_recipe, load_recipe, resolve_source
 from m3ser.training.run_folder import MODEL, RECIPE, SCORES, encoder_folder
 
-__all__ = ["origin", "take_weights"]
+__all__ = ["origin", "recipes_before", "take_weights"]
 
 Modality = Literal["audio", "text"]
 _RUN = "run:"
@@ -59,6 +59,20 @@ def origin(source: str, modality: Modality, *, run: Path | None = None) -> str:
             raise RecipeError(f"'{source}': the {kind} has no {modality} encoder that came from somewhere.")
         source = found
     return resolve_source(source)
+
+
+def recipes_before(recipe: Recipe) -> dict[Modality, Recipe]:
+    """The recipes by which encoders of `recipe` are trained before, as they are for it: on its data, by its seed.
+
+    Raises:
+        RecipeError: there is no such recipe, or an encoder would come from itself.
+    """
+    found: dict[Modality, Recipe] = {}
+    for modality, name in recipe.trained_before.items():
+        origin(f"{BEFORE}{name}", modality)  # where it comes from itself, no training would be the first
+        own = {"data": recipe.data, "seed": recipe.seed, "bundle": None}
+        found[modality] = load_recipe(name).model_copy(update=own)
+    return found
 
 
 def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> Encoder | None:

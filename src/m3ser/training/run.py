@@ -30,7 +30,7 @@ from m3ser.training.augmentation import copies_of
 from m3ser.training.averaging import load_weights
 from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
-from m3ser.training.earlier import origin
+from m3ser.training.earlier import recipes_before
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material, states_now
 from m3ser.training.examples import Example, example_of
 from m3ser.training.judging import (
@@ -46,8 +46,7 @@ from m3ser.training.judging import (
 from m3ser.training.learner import trainee
 from m3ser.training.objective import make_adversary, make_loss
 from m3ser.training.provenance import facts, peak_memory
-from m3ser.training.recipe import BEFORE, Recipe, TrainingRecipe
-from m3ser.training.recipe_file import load_recipe
+from m3ser.training.recipe import Recipe, TrainingRecipe
 from m3ser.training.run_folder import (
     AUDIT,
     CHECKPOINTS,
@@ -217,11 +216,9 @@ def _train_encoders_before(recipe: Recipe, prepared: Prepared, out: Path, *, fol
 
     So nothing that is judged has taught an encoder, whatever is left out.
     """
-    for modality, name in recipe.trained_before.items():
-        origin(f"{BEFORE}{name}", modality)  # where it comes from itself, no training would be the first
-        # Of an utterance in several pairs its encoder learns nothing new.
+    for modality, before in recipes_before(recipe).items():
+        # A recording that is in several pairs would be learnt from, and judged, several times.
         heard = prepared.only(fold, once=modality == "audio")
-        before = load_recipe(name).model_copy(update={"data": recipe.data, "seed": recipe.seed, "bundle": None})
         train(before, heard, encoder_folder(out, modality), cache=cache, resume=True)
 
 
