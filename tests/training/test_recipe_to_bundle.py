@@ -106,6 +106,7 @@ def test_a_recipe_becomes_a_bundle_that_predicts(
     for heading in ("## Scores of `tiny:basic7`", "## Unseen speakers", "### (a) (e) Unseen speakers"):
         assert (heading in card) == (more is HEADS)
     assert ("their products those of whole numbers" in card) == (more is WHOLE_NUMBERS)
+    assert ("audio encoder was trained before, by the recipe `starter/voice`" in card) == (more is WHOLE_NUMBERS)
     assert str(tmp_path) not in card
     assert str(repository) not in card
 

@@ -27,6 +27,7 @@ from m3ser.bundle import (
 from m3ser.corpora import get_reader
 from m3ser.training.bundle_encoders import EncoderGraphs, both_encoders, encoder_graphs, run_graph
 from m3ser.training.card import Answer, model_card
+from m3ser.training.earlier import taught_by
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.exporting import export_fusion
@@ -148,7 +149,15 @@ def bundle_trained(
         scores=own.scores,
         created_by={name: importlib.metadata.version(name) for name in ("m3ser", "torch", "transformers", "onnx")},
     )
-    card = model_card(manifest, answers, comment=trained.comment, infos=infos, command=command, standing=standing)
+    card = model_card(
+        manifest,
+        answers,
+        comment=trained.comment,
+        infos=infos,
+        command=command,
+        taught=taught_by(recipe),
+        standing=standing,
+    )
     files: dict[str, Path | bytes] = {
         **{name: graph.SerializeToString() for name, graph in fusions.items()},
         _AUDIO: encoders.audio.SerializeToString(),

@@ -38,6 +38,7 @@ def model_card(
     comment: str,
     infos: Sequence[CorpusInfo],
     command: str,
+    taught: Sequence[str] = (),
     standing: str = "",
 ) -> str:
     """The card as Markdown; every number in it comes from `answers` or `standing`.
@@ -48,6 +49,7 @@ def model_card(
         comment: what the paired corpus says of itself.
         infos: the corpora.
         command: what makes this bundle again.
+        taught: a sentence about each encoder that had been trained before.
         standing: a part of the card from :func:`m3ser.evaluation.report.experiments.standing_tables`; empty: none.
     """
     own, *others = answers
@@ -90,7 +92,7 @@ say more.
 
 No speaker and no sentence of the words is in two of train, validation and test; the sentences that the
 speakers really spoke are few and recur in all parts. The best epoch and the temperatures were chosen on validation.
-
+{"".join(f"{sentence}{chr(10)}" for sentence in taught)}
 Made by (data folder as in the recipe's head), with {versions}:
 
     {command}

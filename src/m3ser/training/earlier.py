@@ -21,7 +21,7 @@ from m3ser.training.recipe import BEFORE, Recipe
 from m3ser.training.recipe_file import find_recipe, load_recipe, resolve_source
 from m3ser.training.run_folder import MODEL, RECIPE, SCORES, encoder_folder
 
-__all__ = ["origin", "recipes_before", "take_weights"]
+__all__ = ["origin", "recipes_before", "take_weights", "taught_by"]
 
 Modality = Literal["audio", "text"]
 _RUN = "run:"
@@ -73,6 +73,24 @@ def recipes_before(recipe: Recipe) -> dict[Modality, Recipe]:
         own = {"data": recipe.data, "seed": recipe.seed, "bundle": None}
         found[modality] = load_recipe(name).model_copy(update=own)
     return found
+
+
+def taught_by(recipe: Recipe) -> list[str]:
+    """A sentence about each encoder that had been trained before, for those who read of the model.
+
+    Raises:
+        RecipeError: a source names a run that is not there.
+    """
+    told = [
+        f"The {modality} encoder was trained before, by the recipe `{name}`, on the same training part."
+        for modality, name in recipe.trained_before.items()
+    ]
+    for modality in ("audio", "text"):
+        source = str(getattr(getattr(recipe, f"{modality}_encoder"), "source", ""))
+        if source.startswith(_RUN):
+            name = load_recipe(Path(source.removeprefix(_RUN)) / RECIPE).name
+            told.append(f"The {modality} encoder is that of another training, by the recipe called {name}.")
+    return told
 
 
 def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> Encoder | None:
