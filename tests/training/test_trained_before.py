@@ -200,6 +200,25 @@ def test_a_recording_in_several_pairs_is_heard_once(paired_corpora: Path) -> Non
         prepared.only(4)
 
 
+def test_part_of_the_way_is_an_average_of_weights(
+    staged: Callable[..., Recipe], tiny_recipe: Path, tmp_path: Path
+) -> None:
+    recipe = staged("taught.audio=0.25")
+    prepared = prepare(recipe.data)
+    trained = train(recipe, prepared, tmp_path / "run", cache=tmp_path / "cache")
+    began = weights(load_encoders(load_recipe(tiny_recipe)).audio)
+    left = weights(models.load(tmp_path / "run" / "audio_encoder" / "model").audio_encoder)
+    whole = models.load(tmp_path / "run" / "model").audio_encoder
+    for name, value in weights(whole).items():
+        torch.testing.assert_close(value, 0.75 * began[name] + 0.25 * left[name])
+    assert any(not torch.equal(left[name], value) for name, value in weights(whole).items())
+    recording = next(iter(trained.material.audio))
+    features = torch.from_numpy(FRONT_ENDS[whole.front_end].features(recording.waveform()))[None]
+    with torch.no_grad():
+        expected = whole(features, torch.ones(features.shape[:2], dtype=torch.bool)).states[0].numpy()
+    np.testing.assert_allclose(trained.material.audio[recording], expected, atol=0.02, rtol=0.02)
+
+
 def test_what_is_trained_before_may_have_been_trained_before_itself(
     tiny_recipe: Path, voice: Path, tmp_path: Path
 ) -> None:

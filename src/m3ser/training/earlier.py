@@ -13,6 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from m3ser import models
 from m3ser.encoders import Encoder, merged
 from m3ser.errors import RecipeError
@@ -93,7 +95,9 @@ def taught_by(recipe: Recipe) -> list[str]:
     return told
 
 
-def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path | None) -> Encoder | None:
+def take_weights(
+    encoder: Encoder, source: str, modality: Modality, *, run: Path | None, share: float
+) -> Encoder | None:
     """Give `encoder`, which was built from its :func:`origin`, the weights of the training that `source` names.
 
     Args:
@@ -102,9 +106,10 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
         modality: of the encoder.
         run: the run folder that has the training of a ``recipe:`` in it. None, or a finished run whose folder has lost
             it: nothing is changed there; the run's own model has the weights.
+        share: of the way to those weights; see :class:`~m3ser.training.recipe.TaughtRecipe`.
 
     Returns:
-        The encoder as the training left it, what learnt there not yet frozen; None: it names none.
+        The same encoder, what learnt in that training not yet frozen; None: the source names none.
 
     Raises:
         RecipeError: the run did not train that encoder, is not finished, or trained one of other sizes.
@@ -130,5 +135,13 @@ def take_weights(encoder: Encoder, source: str, modality: Modality, *, run: Path
         raise RecipeError(
             f"'{source}': its {modality} encoder does not fit this recipe's, which has other blocks or options."
         )
+    if share < 1:
+        before = encoder.state_dict()
+        weights = {
+            name: torch.lerp(before[name], value, share) if value.is_floating_point() else value
+            for name, value in weights.items()
+        }
+        if learnt.lora is None:
+            learnt.load_state_dict(weights, strict=False)
     encoder.load_state_dict(weights, strict=False)
     return learnt

@@ -297,7 +297,9 @@ def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run:
         options["source"] = origin(source, modality, run=run)
     encoder = build_encoder(options)
     assert isinstance(encoder, AudioEncoder if modality == "audio" else TokenEncoder)
-    return encoder, take_weights(encoder, source, modality, run=run) if isinstance(source, str) else None
+    if not isinstance(source, str):
+        return encoder, None
+    return encoder, take_weights(encoder, source, modality, run=run, share=getattr(recipe.taught, modality))
 
 
 def _tokenizer_file(source: str, revision: str | None) -> Path:

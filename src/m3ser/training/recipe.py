@@ -33,6 +33,7 @@ __all__ = [
     "ModelRecipe",
     "PairedRecipe",
     "Recipe",
+    "TaughtRecipe",
     "TrainingRecipe",
 ]
 
@@ -291,6 +292,20 @@ class TrainingRecipe(_Part):
         return self
 
 
+class TaughtRecipe(_Part):
+    """How far encoders that an earlier training left go from the weights that they began with to those that it left.
+
+    1: all the way. Between 0 and 1, weights are averaged, which keeps what the published encoder knew of other
+    recordings (WiSE-FT: Wortsman et al. 2022, Robust fine-tuning of zero-shot models, CVPR).
+
+    Attributes:
+        audio, text: of each encoder whose source is a ``run:`` or a ``recipe:``.
+    """
+
+    audio: Share = 1.0
+    text: Share = 1.0
+
+
 class HeadRecipe(_Part):
     """Another answer of the bundle, from the same encoders: a fusion part that is trained after the model itself.
 
@@ -351,6 +366,7 @@ class Recipe(_Part):
         seed: of the training: first weights, order, dropout.
         data: where the utterances come from, and how they are divided.
         audio_encoder, text_encoder: frozen or trained; None where the system does not look at that modality.
+        taught: see :class:`TaughtRecipe`.
         model, training: see there.
         bundle: what becomes of the trained model; None: it stays a checkpoint.
     """
@@ -361,6 +377,7 @@ class Recipe(_Part):
     data: DataRecipe
     audio_encoder: _AudioEncoder | None = None
     text_encoder: _TextEncoder | None = None
+    taught: TaughtRecipe = TaughtRecipe()
     model: ModelRecipe
     training: TrainingRecipe = TrainingRecipe()
     bundle: BundleRecipe | None = None
