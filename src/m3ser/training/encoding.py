@@ -24,6 +24,7 @@ from m3ser.training.earlier import origin, take_weights
 from m3ser.training.examples import Example, Sequences
 from m3ser.training.recipe import Recipe
 from m3ser.training.states import (
+    InMemory,
     Recording,
     StateTable,
     batch_encoder,
@@ -281,11 +282,11 @@ def _loaded(table: Sequences | None, items: Iterable[Any]) -> Sequences | None:
     size = 0
     for item in items:
         if item is not None and item not in held:
-            held[item] = table[item]
+            held[item] = table.stored(item).copy() if isinstance(table, StateTable) else table[item]
             size += held[item].nbytes
             if size > _MOST_IN_MEMORY:
                 return table
-    return held
+    return InMemory(held)
 
 
 def _built(config: Any, recipe: Recipe, modality: Literal["audio", "text"], run: Path | None) -> tuple[Any, Any]:

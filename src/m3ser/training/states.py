@@ -38,6 +38,7 @@ from m3ser.training.progress import waiting
 
 __all__ = [
     "EncodeBatch",
+    "InMemory",
     "Recording",
     "StateTable",
     "batch_encoder",
@@ -108,10 +109,30 @@ class StateTable:
 
     def __getitem__(self, item: Any) -> Floats:
         """The states of one item: (steps, *shape) float32."""
+        return self.stored(item).astype(np.float32)
+
+    def stored(self, item: Any) -> NDArray[np.floating[Any]]:
+        """The same as they are stored: float16, or float32; not in memory but mapped."""
         column, row = self.places[self.digests[item]]
-        flat = column[row].values.to_numpy(zero_copy_only=True)
-        states: Floats = flat.astype(np.float32).reshape(-1, *self.shape)
+        states: NDArray[np.floating[Any]] = column[row].values.to_numpy(zero_copy_only=True).reshape(-1, *self.shape)
         return states
+
+
+class InMemory(Mapping[Any, NDArray[Any]]):
+    """Some items, held as they are stored; what is float16 is widened each time it is asked for."""
+
+    def __init__(self, held: Mapping[Any, NDArray[Any]]) -> None:
+        self._held = held
+
+    def __getitem__(self, item: Any) -> NDArray[Any]:
+        found = self._held[item]
+        return found.astype(np.float32) if found.dtype == np.float16 else found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
 
 
 def batch_encoder(encoder: Encoder, device: torch.device | str = "cpu") -> EncodeBatch:
@@ -325,8 +346,9 @@ class _Store:
                 with suppress(OSError):
                     file.unlink()
                 continue
-            column = rows.column("states").combine_chunks()
-            column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+            column = rows.column("states")
+            # Chunks that are combined are copied into memory, one by itself as well.
+            column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
             places.update((digest, (column, row)) for row, digest in enumerate(rows.column("digest").to_pylist()))
         return places
 
