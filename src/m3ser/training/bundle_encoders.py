@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def both_encoders(trained: Trained) -> tuple[AudioEncoder, TokenEncoder, Tokens,
 
 
 def encoder_graphs(trained: Trained, *, cache: Path) -> EncoderGraphs:
-    """Export both encoders, or take what the recipe takes of those of another bundle.
+    """Export both encoders, or take those of the bundle that the recipe names.
 
     Args:
         trained: the training.
@@ -127,16 +127,13 @@ def encoder_graphs(trained: Trained, *, cache: Path) -> EncoderGraphs:
     audio = export_audio_encoder(audio_encoder, FRONT_ENDS[audio_encoder.front_end].feature_shape)
     text = export_text_encoder(text_encoder)
     whole = about.precision == "int8"
-    taken: dict[str, onnx.ModelProto] = {}
     if about.encoders is not None:
-        taken = _taken(trained, about, GraphModel({"audio": audio, "text": text}, _dims(trained)))
-    if taken.keys() == {"audio", "text"}:
-        return EncoderGraphs(**taken, whole_numbers=whole)
+        return _taken(trained, about, GraphModel({"audio": audio, "text": text}, _dims(trained)))
     if whole:
-        return replace(_in_whole_numbers(trained, audio, text, cache), **taken)
+        return _in_whole_numbers(trained, audio, text, cache)
     if about.precision == "int8-weights":
         audio, text = store_as_int8(audio), store_as_int8(text)
-    return replace(EncoderGraphs(audio, text, whole), **taken)
+    return EncoderGraphs(audio, text, whole)
 
 
 def run_graph(model: onnx.ModelProto, *, whole_numbers: bool = False) -> Callable[..., Any]:
@@ -208,8 +205,8 @@ def _sample(trained: Trained, utterances: Sequence[Utterance], source: str, limi
     return Sample(utterances, trained.encoders, trained.recipe.data.emotion_scheme, source=source, limit=limit)
 
 
-def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> dict[str, onnx.ModelProto]:
-    """What the recipe takes of the encoders of another bundle, when it is seen that they are these."""
+def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> EncoderGraphs:
+    """The encoders of another bundle, when it is seen that they are these."""
     assert about.encoders is not None
     other = Bundle.open(about.encoders)
     manifest = other.manifest
@@ -221,28 +218,23 @@ def _taken(trained: Trained, about: BundleRecipe, own: GraphModel) -> dict[str, 
     *_, tokenizer_file = both_encoders(trained)
     whole = manifest.precision == "int8"
     told = {"audio": manifest.audio, "text": manifest.text}
-    parts: dict[str, Any] = {name: part for name, part in told.items() if part is not None and name in about.taken}
-    dims = {name: part.dim for name, part in parts.items()}
-    found: dict[str, onnx.ModelProto] = {name: onnx.load(other.path(part.graph)) for name, part in parts.items()}
-    same = dims == {name: own.dims[name] for name in about.taken}
-    if same and manifest.text is not None and "text" in parts:
+    found = {name: onnx.load(other.path(part.graph)) for name, part in told.items() if part is not None}
+    same = {name: part.dim for name, part in told.items() if part is not None} == dict(own.dims)
+    if same and manifest.text is not None:
         same = other.path(manifest.text.tokenizer).read_bytes() == tokenizer_file.read_bytes()
     if same:
         validation, _ = trained.part("validation")
         compared = list(islice(_sample(trained, validation, "the validation part", _COMPARED), _COMPARED))
-        same = _apart(own, GraphModel(found, dims, whole_numbers=whole), compared) <= _SAME
+        same = _apart(own, GraphModel(found, own.dims, whole_numbers=whole), compared) <= _SAME
     if not same:
-        names = " and ".join(about.taken)
-        raise RecipeError(
-            f"The encoders of bundle '{about.encoders}' ({names}) are not those of recipe '{trained.recipe.name}'."
-        )
-    return found
+        raise RecipeError(f"The encoders of bundle '{about.encoders}' are not those of recipe '{trained.recipe.name}'.")
+    return EncoderGraphs(found["audio"], found["text"], whole)
 
 
 def _apart(one: GraphModel, other: GraphModel, sample: Sequence[Inputs]) -> float:
-    """How far two models' states are apart, in their own spread, of the modality of `other` where they are furthest."""
+    """How far two models' states are apart, in their own spread, of the modality where they are furthest apart."""
     found = []
-    for modality in other.dims:
+    for modality in one.dims:
         left, right = (np.concatenate([model.states(modality, i) for i in sample]) for model in (one, other))
         if len(left) != len(right):
             return float("inf")

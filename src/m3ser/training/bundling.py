@@ -34,7 +34,7 @@ from m3ser.training.exporting import export_fusion
 from m3ser.training.exporting.centre import CENTRE, centre_file
 from m3ser.training.exporting.inputs import window_seconds
 from m3ser.training.exporting.runners import GraphModel
-from m3ser.training.exporting.storage import store_as_int8
+from m3ser.training.exporting.storage import store_as_fp16
 from m3ser.training.judging import Logits, logits_of
 from m3ser.training.learner import Learner
 from m3ser.training.progress import waiting
@@ -170,9 +170,9 @@ def bundle_trained(
 
 
 def _fusion(trained: Trained, about: BundleRecipe) -> onnx.ModelProto:
-    """In a quarter of the space where the encoders' weights are rounded, too; its products stay those of float32."""
+    """In half the space where the encoders' weights are rounded far more; its products stay those of float32."""
     graph = export_fusion(trained.fusion)
-    return graph if about.precision == "fp32" else store_as_int8(graph, whole_numbers=True)
+    return graph if about.precision == "fp32" else store_as_fp16(graph)
 
 
 def _centre(trained: Trained, encoders: EncoderGraphs) -> bytes | None:

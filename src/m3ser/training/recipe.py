@@ -330,12 +330,11 @@ class BundleRecipe(_Part):
         licence: SPDX expression for the weights.
         language: BCP 47 code of the words that it reads.
         precision: how the encoders' weights are stored, and in int8 their products, too; see
-            :class:`m3ser.bundle.Manifest`. Those of the fusion are then in int8, too, and its products in float32.
+            :class:`m3ser.bundle.Manifest`. Those of the fusion are in float16, but for fp32.
         calibrate: for int8, the voices' corpora of whose training part the ranges of the activations are measured;
             none: all.
         encoders: a bundle's folder, whose encoders are taken in place of this training's own; they have to be the same,
             in the same precision. So two models can share their largest files.
-        taken: which of that bundle's encoders; what is not taken is this training's own.
         heads: further answers, each with the classes of another scheme than the recipe's.
     """
 
@@ -346,13 +345,11 @@ class BundleRecipe(_Part):
     precision: Literal["fp32", "int8-weights", "int8"] = "fp32"
     calibrate: tuple[str, ...] = ()
     encoders: Path | None = None
-    taken: tuple[Literal["audio", "text"], ...] = ("audio", "text")
     heads: tuple[HeadRecipe, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> BundleRecipe:
-        all_taken = self.encoders is not None and set(self.taken) == {"audio", "text"}
-        if self.calibrate and (self.precision != "int8" or all_taken):
+        if self.calibrate and (self.precision != "int8" or self.encoders is not None):
             raise ValueError("calibrate is for int8, and for encoders of its own")
         return self
 
