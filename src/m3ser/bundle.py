@@ -134,7 +134,7 @@ class Bundle:
     def with_profile(self, profile: Profile) -> Bundle:
         """The same files, for the recordings that `profile` was learnt from, and others like them.
 
-        Its version then names the profile ("starter@4+anna"), so that predictions tell. It takes the place of one that
+        Its version then names the profile ("starter@5+anna"), so that predictions tell. It takes the place of one that
         is there already.
 
         Raises:

@@ -238,7 +238,7 @@ class Manifest(_Part):
     def with_head(self, scheme: str) -> Manifest:
         """What the bundle is to those who ask for the classes of another scheme that it knows; itself for its own.
 
-        Its version then names the scheme, so that predictions tell what they were asked for ("starter@4:basic7").
+        Its version then names the scheme, so that predictions tell what they were asked for ("starter@5:basic7").
 
         Raises:
             UsageError: it has no classes of that scheme.
@@ -264,7 +264,7 @@ class Manifest(_Part):
 
     @property
     def full_name(self) -> str:
-        """Name and version as predictions carry them: "starter@4"."""
+        """Name and version as predictions carry them: "starter@5"."""
         return f"{self.name}@{self.version}"
 
     @property

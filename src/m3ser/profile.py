@@ -42,9 +42,9 @@ class Profile(BaseModel):
 
     Attributes:
         format: layout of the file.
-        name: what predictions call it by, behind the model's name ("starter@4+anna").
+        name: what predictions call it by, behind the model's name ("starter@5+anna").
         encoder: SHA-256 of the audio encoder that heard the recordings; it serves every model with the same one.
-        model: the one that was asked ("starter@4").
+        model: the one that was asked ("starter@5").
         utterances: how many there were.
         seconds: how long they are together, in seconds.
         mean: mean over the utterances of each one's mean audio state, (dim,).

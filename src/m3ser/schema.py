@@ -245,7 +245,7 @@ class Prediction(Scored):
         text: the words, or None where there are none.
         text_source: where the words that were used came from; "none" where the voice alone was used, be it for want of
             words or because the model does not read their language: `note` then says so.
-        model: name and version of the bundle ("starter@4").
+        model: name and version of the bundle ("starter@5").
         file: the recording as the caller named it; None for arrays and text alone.
         segments: the parts of a longer recording; empty for a single utterance.
         removed: what transcript cleaning took out of the text ("[laughter]"), in order.

@@ -27,7 +27,7 @@ class FakeRecogniser:
     ``asked`` keeps the requests, ``heard`` what open files held, ``loaded_with`` the options of ``load``.
     """
 
-    name = "starter@4"
+    name = "starter@5"
     labels = tuple(SCORES)
     bundle = SimpleNamespace(
         manifest=SimpleNamespace(architecture="3m-ser-ln", licence="CC-BY-NC-SA-4.0", modalities=("audio", "text"))

@@ -33,7 +33,7 @@ def test_the_summary_counts_and_makes_no_claims(m3ser: Run, fake: Any, demo_rows
     right = Counter(row["emotion"] for row in demo_rows)["angry"]
     assert summary.startswith(f"{right} of {len(demo_rows)} right. A demo, not an evaluation:")
     assert f"{2.2711 * len(demo_rows):.1f} s of speech in " in summary
-    assert "Model starter@4 (3m-ser-ln), CC-BY-NC-SA-4.0. Clips: CREMA-D, ODbL 1.0." in summary
+    assert "Model starter@5 (3m-ser-ln), CC-BY-NC-SA-4.0. Clips: CREMA-D, ODbL 1.0." in summary
     assert summary.endswith("Next: m3ser predict your.wav")
 
 

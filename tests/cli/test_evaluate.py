@@ -90,7 +90,7 @@ def test_scores_are_those_of_the_predictions_one_by_one(
     assert (result.exit_code, result.stderr) == (0, "")
     record = json.loads(result.stdout)
     assert list(record["conditions"]) == ["audio", "text", "both"]
-    assert (record["model"], record["part"], record["failed"], record["transcripts"]) == ("starter@4", None, 0, None)
+    assert (record["model"], record["part"], record["failed"], record["transcripts"]) == ("starter@5", None, 0, None)
     table = read_predictions(out / "predictions.csv")
     assert table.labels == LABELS
     rows = read(clips)
@@ -277,7 +277,7 @@ def test_each_speaker_by_a_profile_of_their_own(
         "m3ser: note: a profile for each of 2 (speaker), of up to 30 recordings of theirs. 1 have too few utterances "
         "(below 10), and are judged as anybody's. "
     )
-    assert json.loads(result.stdout)["model"] == "starter@4+each-speaker"
+    assert json.loads(result.stdout)["model"] == "starter@5+each-speaker"
     anna = recogniser.learn([clips.parent / row["audio"] for row in rows])
     table = read_predictions(out / "predictions.csv")
     for name, who, shares in zip(table.utterances, table.speakers, table.probabilities, strict=True):

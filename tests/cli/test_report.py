@@ -86,10 +86,10 @@ def test_a_bundle_judged_on_a_manifest_beside_a_training(
     alone = m3ser("report", str(judged), "--resamples", "50", "--json")
     assert alone.exit_code == 0, alone.stderr
     (run,) = json.loads(alone.stdout)["runs"]
-    assert (run["name"], run["protocol"]) == ("starter@4", "judged on manifest.csv")
+    assert (run["name"], run["protocol"]) == ("starter@5", "judged on manifest.csv")
     own = scores["conditions"]["text"]["unweighted_accuracy"]
     assert run["conditions"]["text"]["unweighted_accuracy"] == own
     beside = m3ser("report", str(runs[0]), str(judged), "--resamples", "50", "--out", str(tmp_path / "both.md"))
     assert beside.exit_code == 0, beside.stderr
-    assert f"starter@4 (text): UA {own:.2%}" in beside.stdout
-    assert "| starter@4 | the words alone |" in (tmp_path / "both.md").read_text(encoding="utf-8")
+    assert f"starter@5 (text): UA {own:.2%}" in beside.stdout
+    assert "| starter@5 | the words alone |" in (tmp_path / "both.md").read_text(encoding="utf-8")

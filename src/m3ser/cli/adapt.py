@@ -42,7 +42,7 @@ def adapt(
             "--name",
             metavar="NAME",
             show_default=False,
-            help="What predictions call it (starter@4+NAME). Left out: the name of FILE without its ending.",
+            help="What predictions call it (starter@5+NAME). Left out: the name of FILE without its ending.",
         ),
     ] = None,
     limit: Annotated[

@@ -37,7 +37,7 @@ sentence; `language` is there as well where it was given.
 ```json
 {"file": "clip.wav", "duration": 3.21, "label": "angry",
  "scores": {"angry": 0.81, "happy": 0.06, "sad": 0.02, "neutral": 0.11},
- "text": "I said no.", "text_source": "given", "model": "starter@4", "segments": []}
+ "text": "I said no.", "text_source": "given", "model": "starter@5", "segments": []}
 ```
 """
 

@@ -33,7 +33,7 @@ class ServedModel:
     """A model that a service answers with.
 
     Attributes:
-        name: and version ("starter@4").
+        name: and version ("starter@5").
         labels: its classes.
         modalities: what it goes by: "audio", "text" or both.
         transcriber: what turns speech into text there; None: nothing does.

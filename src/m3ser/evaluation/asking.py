@@ -74,7 +74,7 @@ class Respondent(Protocol):
 
     @property
     def name(self) -> str:
-        """What the model is called ("starter@4")."""
+        """What the model is called ("starter@5")."""
         ...
 
     @property

@@ -60,7 +60,7 @@ class Recogniser:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@4"."""
+        """The bundle and its version: "starter@5"."""
         return self._bundle.manifest.full_name
 
     @property

@@ -97,7 +97,7 @@ class BundleRespondent:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@4"; with profiles, whose they are: "starter@4+each-speaker"."""
+        """The bundle and its version: "starter@5"; with profiles, whose they are: "starter@5+each-speaker"."""
         return f"{self._recogniser.name}+each-{self._by}" if self.groups else self._recogniser.name
 
     @property

@@ -13,10 +13,10 @@ PREDICTION_EXAMPLE: dict[str, Any] = {
     "file": "1001_DFA_ANG_XX.wav",
     "duration": 2.273,
     "label": "angry",
-    "scores": {"angry": 0.901566, "happy": 0.083672, "sad": 0.003824, "neutral": 0.010938},
+    "scores": {"angry": 0.92529, "happy": 0.055638, "sad": 0.005304, "neutral": 0.013768},
     "text": "Don't forget a jacket.",
     "text_source": "given",
-    "model": "starter@4",
+    "model": "starter@5",
     "segments": [],
 }
 """The answer to that clip with that text."""
