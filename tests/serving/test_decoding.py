@@ -58,7 +58,12 @@ def test_a_waveform_is_what_decoding_here_gives(pool: DecoderPool, clip: bytes) 
 
 @pytest.mark.parametrize(
     ("content", "reason", "kind"),
-    [(b"hang", "hung", ProblemError), (b"crash", "crashed", AudioReadError), (b"nonsense", "crashed", AudioReadError)],
+    [
+        (b"hang", "hung", ProblemError),
+        (b"crash", "crashed", AudioReadError),
+        (b"nonsense", "crashed", AudioReadError),
+        (b"shapeless", "crashed", AudioReadError),
+    ],
 )
 def test_what_ends_a_decoder_has_failed_alone(
     pool: DecoderPool, restarts: list[str], clip: bytes, content: bytes, reason: str, kind: type[Exception]

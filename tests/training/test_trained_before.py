@@ -254,5 +254,7 @@ def test_what_cannot_be_trained_before_is_said_in_a_sentence(
     shutil.rmtree(tmp_path / "run")
     voice.write_text(text.replace(source, f"recipe:{voice}"), encoding="utf-8")
     assert refused(staged()) == f"Recipe '{voice}' takes its audio encoder from itself."
+    with pytest.raises(RecipeError, match=r"taught\.text is for an encoder of an earlier training \(run: or recipe:\)"):
+        staged("taught.text=0.5")
     voice.unlink()
     assert refused(staged()).startswith(f"Recipe '{voice}' cannot be read: there is no such file")

@@ -19,14 +19,13 @@ from m3ser import models
 from m3ser.encoders import Encoder, merged
 from m3ser.errors import RecipeError
 from m3ser.models import SpeechEmotionModel
-from m3ser.training.recipe import BEFORE, Recipe
+from m3ser.training.recipe import BEFORE, RUN, Recipe
 from m3ser.training.recipe_file import find_recipe, load_recipe, resolve_source
 from m3ser.training.run_folder import MODEL, RECIPE, SCORES, encoder_folder
 
 __all__ = ["origin", "recipes_before", "take_weights", "taught_by"]
 
 Modality = Literal["audio", "text"]
-_RUN = "run:"
 
 
 def origin(source: str, modality: Modality, *, run: Path | None = None) -> str:
@@ -42,13 +41,13 @@ def origin(source: str, modality: Modality, *, run: Path | None = None) -> str:
     """
     # A run may itself have begun with an earlier one's encoder.
     seen: list[str] = []
-    while source.startswith((_RUN, BEFORE)):
+    while source.startswith((RUN, BEFORE)):
         kind, _, name = source.partition(":")
         if source in seen:
             raise RecipeError(f"{kind.capitalize()} '{name}' takes its {modality} encoder from itself.")
         seen.append(source)
         # Of what a run was trained by before, its own folder knows; and of that what it was trained by, and so on.
-        if source.startswith(_RUN):
+        if source.startswith(RUN):
             run = Path(name)
             if not (run / RECIPE).is_file():
                 raise RecipeError(f"'{source}': '{name}' is not the folder of a training; it has to be trained first.")
@@ -89,8 +88,8 @@ def taught_by(recipe: Recipe) -> list[str]:
     ]
     for modality in ("audio", "text"):
         source = str(getattr(getattr(recipe, f"{modality}_encoder"), "source", ""))
-        if source.startswith(_RUN):
-            name = load_recipe(Path(source.removeprefix(_RUN)) / RECIPE).name
+        if source.startswith(RUN):
+            name = load_recipe(Path(source.removeprefix(RUN)) / RECIPE).name
             told.append(f"The {modality} encoder is that of another training, by the recipe called {name}.")
     return told
 
@@ -115,8 +114,8 @@ def take_weights(
         RecipeError: the run did not train that encoder, is not finished, or trained one of other sizes.
         CheckpointError: its model is damaged.
     """
-    if source.startswith(_RUN):
-        folder = Path(source.removeprefix(_RUN))
+    if source.startswith(RUN):
+        folder = Path(source.removeprefix(RUN))
     elif source.startswith(BEFORE) and run is not None:
         folder = encoder_folder(run, modality)
     else:

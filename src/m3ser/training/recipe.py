@@ -23,6 +23,7 @@ from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
     "BEFORE",
+    "RUN",
     "AdversaryRecipe",
     "AugmentationRecipe",
     "BundleRecipe",
@@ -43,8 +44,9 @@ def _text_kind(found: Any) -> Any:
     return found.get("kind", "text") if isinstance(found, dict) else getattr(found, "kind", None)
 
 
-BEFORE = "recipe:"
-"""What an encoder's source begins with that another recipe trains; see :mod:`m3ser.training.earlier`."""
+RUN, BEFORE = "run:", "recipe:"
+"""What an encoder's source begins with that an earlier run, or another recipe before, has trained; see
+:mod:`m3ser.training.earlier`."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _AudioEncoder = Annotated[
@@ -397,6 +399,10 @@ class Recipe(_Part):
         audio = self.audio_encoder
         if self.training.profiles and (audio is None or audio.learns or audio.mixes):
             raise ValueError("training.profiles move the states of an audio encoder that is frozen as a whole")
+        for modality, share in self.taught:
+            source = str(getattr(getattr(self, f"{modality}_encoder"), "source", ""))
+            if share < 1 and not source.startswith((BEFORE, RUN)):
+                raise ValueError(f"taught.{modality} is for an encoder of an earlier training ({RUN} or {BEFORE})")
         if self.training.encoder_learning_rate is not None and not any(one.learns for one in encoders):
             raise ValueError("training.encoder_learning_rate is for encoders that learn; all are frozen")
         if self.bundle is not None and self.bundle.heads:

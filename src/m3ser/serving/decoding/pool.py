@@ -245,7 +245,7 @@ class _Decoder:
             write_frame(self._pipe("stdin"), job.head, job.content)
             head, payload = read_frame(self._pipe("stdout"), largest=self._limits["samples"])
             waveform: Waveform = np.frombuffer(payload, np.float32).reshape(head.get("shape", -1))
-        except (EOFError, ValueError, OSError) as error:
+        except (EOFError, ValueError, TypeError, OSError) as error:  # a decoder may say anything
             hung = self._set_deadline(None)
             self._clear()
             if self._ended:
