@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from m3ser.bundle import Slug
 from m3ser.encoders import (
@@ -17,8 +17,7 @@ from m3ser.encoders import (
     WhisperConfig,
     WordVectorConfig,
 )
-from m3ser.errors import UsageError
-from m3ser.schema import EmotionScheme, get_scheme
+from m3ser.training.data_recipe import CorpusRecipe, DataRecipe, PairedRecipe, RecipePart, Share, require_scheme
 from m3ser.training.loss_recipe import CrossEntropyRecipe, LossRecipe
 
 __all__ = [
@@ -48,114 +47,15 @@ RUN, BEFORE = "run:", "recipe:"
 """What an encoder's source begins with that an earlier run, or another recipe before, has trained; see
 :mod:`m3ser.training.earlier`."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _AudioEncoder = Annotated[
     WhisperConfig | VGGishConfig | SpeechConfig | MfccConfig | EgemapsConfig, Field(discriminator="kind")
 ]
 _TextEncoder = Annotated[
     Annotated[TextConfig, Tag("text")] | Annotated[WordVectorConfig, Tag("word-vectors")], Discriminator(_text_kind)
 ]
-_Protocol = Literal["paper", "random", "session", "speaker", "session+script", "corpus", "official"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _require_scheme(name: str) -> None:
-    try:
-        get_scheme(name)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
-
-
-class _Data(_Part):
-    """What every kind of data has.
-
-    Attributes:
-        root: folder that other paths are relative to; itself relative to where the command is run.
-        scheme: the classes, by the name of an emotion scheme.
-        seed: of the folds (and pairs), so that trainings with other seeds are judged on the same ones.
-    """
-
-    root: Path = Path()
-    scheme: str = "iemocap4"
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _check_scheme(self) -> _Data:
-        _require_scheme(self.scheme)
-        return self
-
-    @property
-    def emotion_scheme(self) -> EmotionScheme:
-        """The scheme itself."""
-        return get_scheme(self.scheme)
-
-
-class CorpusRecipe(_Data):
-    """Labelled speech, judged by a protocol.
-
-    Attributes:
-        corpora: corpus -> its folder; more than one are put together.
-        manifest: a manifest in place of corpora.
-        protocol: how utterances are divided into folds; see :func:`m3ser.corpora.make_split`. A manifest that comes
-            with folds of its own keeps them under `official`.
-        folds: how many, where the protocol leaves that open; None: as many as it has by itself.
-        text: what the model reads: the transcripts that come with the corpus, or nothing. They are cleaned
-            (:func:`m3ser.text.clean`) as in prediction, but not under the protocol `paper`.
-        max_seconds: longer utterances are left out; None: none are.
-    """
-
-    kind: Literal["corpus"] = "corpus"
-    corpora: dict[str, str] = Field(default_factory=dict)
-    manifest: Path | None = None
-    protocol: _Protocol
-    folds: int | None = Field(default=None, ge=2)
-    text: Literal["given", "none"] = "given"
-    max_seconds: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _check_source(self) -> CorpusRecipe:
-        if bool(self.corpora) == (self.manifest is not None):
-            raise ValueError("expected either corpora or a manifest")
-        return self
-
-
-class PairedRecipe(_Data):
-    """Which corpora, and how they become a paired (semi-synthetic) corpus.
-
-    Attributes:
-        voices: speech corpus -> its folder.
-        sentences: text corpus -> its folder.
-        held_out: what is tested: some speakers of each corpus, by `speaker_shares`, in one fold (shares); every speaker
-            in one of `folds` (speaker); every speech corpus in turn (corpus).
-        speaker_shares: shares of each speech corpus's speakers in train, validation and test.
-        folds: groups of speakers under `speaker`.
-        shares: relation of words to voice -> share of the pairs; see :func:`m3ser.corpora.pair`. "plain" may be left
-            out; its sentences are :func:`m3ser.corpora.plain_sentences`.
-        per_clip: sentences that each recording is paired with.
-    """
-
-    kind: Literal["paired"] = "paired"
-    voices: dict[str, str] = Field(min_length=1)
-    sentences: dict[str, str] = Field(min_length=1)
-    held_out: Literal["shares", "speaker", "corpus"] = "shares"
-    speaker_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
-    folds: int = Field(default=5, ge=2)
-    shares: dict[Literal["agree", "neutral", "conflict", "plain"], Share]
-    per_clip: int = Field(default=1, ge=1)
-
-    @property
-    def protocol(self) -> str:
-        """What the audit holds the parts to."""
-        return "corpus" if self.held_out == "corpus" else "speaker"
-
-
-DataRecipe = Annotated[CorpusRecipe | PairedRecipe, Field(discriminator="kind")]
-
-
-class ModelRecipe(_Part):
+class ModelRecipe(RecipePart):
     """The fusion part: a system's name, and options as :func:`m3ser.models.build` takes them.
 
     Attributes:
@@ -171,7 +71,7 @@ class ModelRecipe(_Part):
     scale_audio: bool = False
 
 
-class ModalityRecipe(_Part):
+class ModalityRecipe(RecipePart):
     """How often a training utterance is shown without one of its halves, so that the model can do without either.
 
     Attributes:
@@ -183,7 +83,7 @@ class ModalityRecipe(_Part):
     text_alone: Share = 0.0
 
 
-class AdversaryRecipe(_Part):
+class AdversaryRecipe(RecipePart):
     """What the fused vector shall not tell; see :mod:`m3ser.training.adversary`.
 
     Attributes:
@@ -195,7 +95,7 @@ class AdversaryRecipe(_Part):
     weight: float = Field(default=0.1, gt=0)
 
 
-class AugmentationRecipe(_Part):
+class AugmentationRecipe(RecipePart):
     """Changed copies of the training recordings; see :mod:`m3ser.training.augmentation`.
 
     Attributes:
@@ -211,7 +111,7 @@ class AugmentationRecipe(_Part):
     )
 
 
-class TrainingRecipe(_Part):
+class TrainingRecipe(RecipePart):
     """How the parts that are not frozen are trained.
 
     Attributes:
@@ -294,7 +194,7 @@ class TrainingRecipe(_Part):
         return self
 
 
-class TaughtRecipe(_Part):
+class TaughtRecipe(RecipePart):
     """How far encoders that an earlier training left go from the weights that they began with to those that it left.
 
     1: all the way. Between 0 and 1, weights are averaged, which keeps what the published encoder knew of other
@@ -308,7 +208,7 @@ class TaughtRecipe(_Part):
     text: Share = 1.0
 
 
-class HeadRecipe(_Part):
+class HeadRecipe(RecipePart):
     """Another answer of the bundle, from the same encoders: a fusion part that is trained after the model itself.
 
     Attributes:
@@ -319,11 +219,11 @@ class HeadRecipe(_Part):
 
     @model_validator(mode="after")
     def _check_scheme(self) -> HeadRecipe:
-        _require_scheme(self.scheme)
+        require_scheme(self.scheme)
         return self
 
 
-class BundleRecipe(_Part):
+class BundleRecipe(RecipePart):
     """What the exported bundle says of itself.
 
     Attributes:
@@ -356,7 +256,7 @@ class BundleRecipe(_Part):
         return self
 
 
-class Recipe(_Part):
+class Recipe(RecipePart):
     """A whole recipe; see the parts.
 
     Attributes:
