@@ -88,6 +88,31 @@ def heard_over_a_stream(address: str, clip: Path, recogniser: Recogniser) -> Non
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
+def test_what_ray_does_not_manage_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray import serve
+    from ray.exceptions import RayError
+
+    def fail(**_: object) -> None:
+        raise RayError("The actor died.\n  It never ran.")
+
+    monkeypatch.setattr(serve, "start", fail)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            settings = ServiceSettings(port=free.getsockname()[1])
+        with pytest.raises(M3serError) as said:
+            serve_on_ray(settings, Replicas(1, 1), address=None)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert str(said.value) == "The service did not start on Ray: The actor died. It never ran."
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the ray extra")
 def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path, tmp_path: Path) -> None:
     recogniser = inference.load(transcriber=None, threads=1)
     clip = demo_clips / "1001_DFA_ANG_XX.wav"
@@ -107,7 +132,7 @@ def test_replicas_answer_what_predict_does_and_stop_gracefully(demo_clips: Path,
             said.append(line)
             if "listening on" in line:
                 break
-        assert f"m3ser: listening on {address}; Ctrl-C stops it.\n" in said
+        assert f"m3ser: listening on {address}; Ctrl-C stops it.\n" in said, "".join(said)
         for path in sorted(demo_clips.glob("*.wav")):
             status, found = ask(address, path.read_bytes())
             expected = recogniser.predict(path, text=None).to_dict()

@@ -20,6 +20,8 @@ _OWN_CLUSTER = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Its parts in C++ write to stderr, beneath Python's logging.
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Seconds until Ray Serve kills a proxy that is not ready yet; its 5 are too few on a machine that is busy.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
 }
 _OBJECTS = 512 << 20
 """Bytes for what is on its way between processes of a cluster of our own; Ray's default is a third of the memory."""

@@ -112,20 +112,23 @@ def serve_on_ray(
     stop = threading.Event()
     with ray_cluster(address, cores=replicas.most, feature="m3ser serve with the engine ray"):
         from ray import serve
+        from ray.exceptions import RayError
 
         # After Ray's own, which end the process where it is.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options={"host": settings.host, "port": settings.port},
-            logging_config={"log_level": "ERROR", "enable_access_log": False},
-        )
         try:
             try:
+                # Its patience for the proxy is a minute, too little on a machine that is busy; run() has another one.
+                with suppress(TimeoutError):
+                    serve.start(
+                        proxy_location="HeadOnly",
+                        http_options={"host": settings.host, "port": settings.port},
+                        logging_config={"log_level": "ERROR", "enable_access_log": False},
+                    )
                 serve.run(build(settings, replicas), name=_NAME, route_prefix="/")
-            except RuntimeError as error:
+            except (RayError, RuntimeError, TimeoutError) as error:
                 raise M3serError(_why(error)) from error
             announce(f"http://{settings.host}:{settings.port}")
             stop.wait()
