@@ -5,6 +5,7 @@
     starter/
     ├── bundle.json          what the model is, what it takes, and the size and SHA-256 of every other file
     ├── audio_centre.npy     the mean audio state of the recordings that it was trained on, where it takes profiles
+    ├── audio_neutral.npy    how neutral ones differ from the others, for profiles that say how much of them is neutral
     ├── audio_encoder.onnx   features (batch, frames, ...), mask (batch, frames) -> states, states_mask
     ├── text_encoder.onnx    input_ids, attention_mask (batch, tokens) -> states
     ├── fusion.onnx          text, text_mask, audio, audio_mask -> logits (batch, labels)
@@ -41,6 +42,7 @@ from m3ser.bundle_parts import (
     FusionPart,
     HeadPart,
     Manifest,
+    NeutralPart,
     Precision,
     Slug,
     Temperature,
@@ -64,6 +66,7 @@ __all__ = [
     "FusionPart",
     "HeadPart",
     "Manifest",
+    "NeutralPart",
     "Precision",
     "Slug",
     "Temperature",
@@ -151,9 +154,10 @@ class Bundle:
         """Make sure that the model takes `profile`.
 
         Raises:
-            UsageError: it takes no profiles, or this one is of another audio encoder.
+            UsageError: it takes no profiles, or this one is of another audio encoder, or says how much of it is
+                neutral, which the model takes no account of.
         """
-        self.require_adaptable()
+        self.require_adaptable(profile.neutral)
         audio = self.manifest.audio
         assert audio is not None
         if profile.encoder != self.encoder or len(profile.mean) != audio.dim:
@@ -162,8 +166,8 @@ class Bundle:
                 f"{self.manifest.full_name}; learn it anew with this model (m3ser adapt)."
             )
 
-    def require_adaptable(self) -> None:
-        """Make sure that the model takes profiles.
+    def require_adaptable(self, neutral: float | None = None) -> None:
+        """Make sure that the model takes profiles, with this share of neutral recordings in them, if one is said.
 
         Raises:
             UsageError: it does not.
@@ -174,6 +178,15 @@ class Bundle:
             raise UsageError(
                 f"Model '{self.manifest.full_name}' takes no profiles: its bundle lacks the mean audio state of its "
                 "training (those that were exported before format 4 do)."
+            )
+        if neutral is None:
+            return
+        if not 0 <= neutral <= 1:
+            raise UsageError(f"neutral is {neutral:g}; expected a share of neutral recordings from 0 to 1.")
+        if self.manifest.audio.neutral is None:
+            raise UsageError(
+                f"Model '{self.manifest.full_name}' cannot take account of how many recordings are neutral: its bundle "
+                "does not tell how these differ from others (those that were exported before format 5 do not)."
             )
 
     @property
@@ -186,24 +199,30 @@ class Bundle:
         """What is added to every audio state, (dim,); None: nothing, for there is no profile.
 
         Raises:
-            BundleError: the file of the centre does not hold what it should.
+            BundleError: a file that is needed for it does not hold what it should.
         """
         audio = self.manifest.audio
         if self.profile is None or audio is None or audio.centre is None:
             return None
+        shift = self._state(audio.centre, audio.dim) - self.profile.state()
+        if self.profile.neutral is not None and audio.neutral is not None:
+            shift += (self.profile.neutral - audio.neutral.share) * self._state(audio.neutral.offset, audio.dim)
+        return shift
+
+    def _state(self, name: str, dim: int) -> NDArray[np.float32]:
+        """The file `name`, which holds one audio state (dim,)."""
         import numpy as np  # here, so that the commands' help need not wait for it
 
         try:
-            centre = np.load(self.path(audio.centre), allow_pickle=False)
+            state: NDArray[np.float32] = np.load(self.path(name), allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise BundleError(f"File '{audio.centre}' of bundle '{self.folder}' is not an array: {error}.") from error
-        if centre.shape != (audio.dim,) or centre.dtype != np.float32 or not np.isfinite(centre).all():
+            raise BundleError(f"File '{name}' of bundle '{self.folder}' is not an array: {error}.") from error
+        if state.shape != (dim,) or state.dtype != np.float32 or not np.isfinite(state).all():
             raise BundleError(
-                f"File '{audio.centre}' of bundle '{self.folder}' is an array {centre.shape} of {centre.dtype}; "
-                f"expected ({audio.dim},) of finite float32."
+                f"File '{name}' of bundle '{self.folder}' is an array {state.shape} of {state.dtype}; expected "
+                f"({dim},) of finite float32."
             )
-        shift: NDArray[np.float32] = centre - self.profile.state()
-        return shift
+        return state
 
     def path(self, name: str) -> Path:
         """Where the bundle's file `name` is."""

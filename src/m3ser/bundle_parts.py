@@ -19,6 +19,7 @@ __all__ = [
     "FusionPart",
     "HeadPart",
     "Manifest",
+    "NeutralPart",
     "Precision",
     "Slug",
     "Temperature",
@@ -27,9 +28,9 @@ __all__ = [
     "slug",
 ]
 
-FORMAT: Final = 4
-"""The layout that is written. Earlier ones are read, too: none has a centre, 1 and 2 have no heads, and 1 always has
-both modalities."""
+FORMAT: Final = 5
+"""The layout that is written. Earlier ones are read, too: 4 does not know how neutral recordings differ, 1 to 3 have no
+centre, 1 and 2 have no heads, and 1 always has both modalities."""
 
 MANIFEST_NAME = "bundle.json"
 
@@ -87,6 +88,18 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class NeutralPart(_Part):
+    """How neutral recordings differ from others, for profiles that are mostly of such.
+
+    Attributes:
+        offset: file of the mean state of neutral recordings, less that of others (``.npy``, float32, (dim,)).
+        share: that neutral recordings have in the centre, and are taken to have in a profile that does not say.
+    """
+
+    offset: FileName
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
 class AudioPart(_Part):
     """How a waveform becomes audio states.
 
@@ -97,6 +110,7 @@ class AudioPart(_Part):
         max_seconds: the longest stretch the encoder takes at once; longer recordings are cut into windows.
         centre: file of the mean state of the recordings that the model was trained on (``.npy``, float32, (dim,)),
             to which a profile (:mod:`m3ser.profile`) moves the states of others; None: it takes no profile.
+        neutral: None: it takes no profile that says how much of it is neutral.
     """
 
     graph: FileName
@@ -104,6 +118,7 @@ class AudioPart(_Part):
     dim: _Count
     max_seconds: _Positive = 30.0
     centre: FileName | None = None
+    neutral: NeutralPart | None = None
 
 
 class TextPart(_Part):
@@ -201,7 +216,7 @@ class Manifest(_Part):
         files: every file but bundle.json itself.
     """
 
-    format: Literal[1, 2, 3, 4] = FORMAT
+    format: Literal[1, 2, 3, 4, 5] = FORMAT
     name: Slug
     version: Slug
     description: str = ""
@@ -270,6 +285,9 @@ class Manifest(_Part):
     @property
     def part_files(self) -> tuple[str, ...]:
         """The files that it names: its graphs, what else its audio part has, and the tokenizer where it reads text."""
-        heard = () if self.audio is None else tuple(filter(None, (self.audio.graph, self.audio.centre)))
+        heard: tuple[str, ...] = ()
+        if self.audio is not None:
+            neutral = None if self.audio.neutral is None else self.audio.neutral.offset
+            heard = tuple(filter(None, (self.audio.graph, self.audio.centre, neutral)))
         read = () if self.text is None else (self.text.graph, self.text.tokenizer)
         return (*heard, *read, self.fusion.graph, *(head.fusion.graph for head in self.heads))

@@ -5,6 +5,10 @@ emotion: to one that was trained on loud speakers, a soft one is sad. The mean a
 of whatever emotions, says how they usually sound; it needs no labels. What a model hears is moved by the difference
 between that and its own centre, the mean state of the recordings that it was trained on.
 
+What most people say is neutral, and so is the mean of their recordings. Where it is said how many of these are, the
+mean is first moved to where it would be if emotions were even: by how neutral recordings differed from others in the
+model's training.
+
 Normalising by speaker or corpus is usual in the field; see B. Schuller et al., "Cross-Corpus Acoustic Emotion
 Recognition: Variances and Strategies", IEEE Transactions on Affective Computing 1(2), 2010, 119-131. Here it is applied
 to a model that was trained without it.
@@ -48,6 +52,7 @@ class Profile(BaseModel):
         utterances: how many there were.
         seconds: how long they are together, in seconds.
         mean: mean over the utterances of each one's mean audio state, (dim,).
+        neutral: share of neutral ones among them, 0 to 1; None: nobody said, and emotions are taken to be about even.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +64,7 @@ class Profile(BaseModel):
     utterances: Annotated[int, Field(ge=1)]
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     mean: Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=1)]
+    neutral: Annotated[float, Field(ge=0, le=1)] | None = None
 
     def state(self) -> NDArray[np.float32]:
         """`mean` as an array (dim,)."""
@@ -70,6 +76,8 @@ class Profile(BaseModel):
         """SHA-256 of all that answers depend on."""
         told = hashlib.sha256(f"{self.name}\n{self.encoder}\n".encode())
         told.update(self.state().tobytes())
+        if self.neutral is not None:
+            told.update(f"\n{self.neutral}".encode())
         return told.hexdigest()
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -78,7 +86,7 @@ class Profile(BaseModel):
         Raises:
             DataError: it cannot be written.
         """
-        write_whole(Path(path), self.model_dump_json() + "\n", "Profile")
+        write_whole(Path(path), self.model_dump_json(exclude_none=True) + "\n", "Profile")
 
 
 def read_profile(path: str | os.PathLike[str]) -> Profile:

@@ -41,6 +41,30 @@ def test_predictions_are_of_the_profile(profile: Path, demo_clips: Path) -> None
     assert read_profile(profile).model == usual[0]["model"]
 
 
+def test_calm_recordings(demo_clips: Path, tmp_path: Path) -> None:
+    clips = sorted(demo_clips.glob("*.wav"))
+    assert run("adapt", *clips, "--out", tmp_path / "calm.json", "--neutral", "1").exit_code == 0
+    assert run("adapt", *clips, "--out", tmp_path / "even.json").exit_code == 0
+    calm, even = (read_profile(tmp_path / name) for name in ("calm.json", "even.json"))
+    assert (calm.neutral, even.neutral, calm.mean) == (1.0, None, even.mean)
+    scores = [
+        json.loads(run("predict", clips[0], "--no-text", "--json", "--profile", tmp_path / name).stdout)["scores"]
+        for name in ("calm.json", "even.json")
+    ]
+    # Where all of them are said to be neutral, what sounds like them is.
+    assert scores[0]["neutral"] > scores[1]["neutral"] + 0.01
+
+
+def test_a_share_that_is_none_or_for_nothing(demo_clips: Path, tmp_path: Path) -> None:
+    result = run("adapt", demo_clips, "--out", tmp_path / "x.json", "--neutral", "70")
+    assert (result.exit_code, "less than or equal to 1" in result.stderr) == (2, True)
+    assert not (tmp_path / "x.json").exists()
+    clip = min(demo_clips.glob("*.wav"))
+    for words in (["timeline", clip], ["annotate", clip, "--out", tmp_path / "x.csv"]):
+        result = run(*words, "--no-text", "--neutral", "0.7")
+        assert (result.exit_code, "along with it." in result.stderr) == (2, True)
+
+
 def test_tables_and_seven_emotions(profile: Path, demo_clips: Path, tmp_path: Path) -> None:
     out = tmp_path / "table.csv"
     result = run("annotate", demo_clips, "--no-text", "--out", out, "--profile", profile, "--model", "starter:basic7")

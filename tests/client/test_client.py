@@ -102,6 +102,7 @@ def test_by_a_profile(
     assert [segment.scores for segment in found.segments] == [pytest.approx(one, abs=1e-5) for one in scores]
     adapted = client.timeline(path, transcribe=False, adapt=True)
     assert adapted.note == "The recording has too few utterances to learn from (below 10); judged as anybody's."
+    assert client.timeline(path, transcribe=False, adapt=True, neutral=0.7) == adapted
 
 
 def test_the_channels_of_a_call(client: Client, recogniser: Any, recording: Any, tmp_path: Path) -> None:
@@ -120,6 +121,10 @@ def test_a_profile_that_makes_no_sense(client: Client, demo_clip: Path) -> None:
         client.predict(demo_clip, profile="bert")
     with pytest.raises(UsageError, match="adapt makes a profile of the recording, and profile names one"):
         client.timeline(demo_clip, profile="anna", adapt=True)
+    with pytest.raises(UsageError, match="neutral is about what adapt learns from"):
+        client.timeline(demo_clip, neutral=0.7)
+    with pytest.raises(UsageError, match=r"neutral is '7\.0'; expected a share from 0 to 1"):
+        client.timeline(demo_clip, adapt=True, neutral=7.0)
     with pytest.raises(UsageError, match="A profile is about a voice, and there is no recording"):
         client.predict(text="I hate this.", profile="anna")
 

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from m3ser import inference
 from m3ser.audio import FRONT_ENDS
-from m3ser.bundle import AudioPart, Bundle, FusionPart, HeadPart, Manifest, Temperature, TextPart, write_bundle
+from m3ser.bundle import (
+    AudioPart,
+    Bundle,
+    FusionPart,
+    HeadPart,
+    Manifest,
+    NeutralPart,
+    Temperature,
+    TextPart,
+    write_bundle,
+)
 from m3ser.inference import Recogniser
 from m3ser.schema import Prediction
 from m3ser.text import load_tokenizer
@@ -251,14 +261,20 @@ def write_tiny(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
 
 
 @pytest.fixture(scope="session")
-def write_adaptable(write_tiny: WriteBundle) -> Callable[[NDArray[np.float32]], Path]:
-    """Write a tiny bundle that takes profiles, of a given centre (AUDIO_DIM,); with a head."""
+def write_adaptable(write_tiny: WriteBundle) -> Callable[..., Path]:
+    """Write a tiny bundle that takes profiles, of a given centre (AUDIO_DIM,); with a head.
+
+    With `neutral`, how neutral recordings differ (AUDIO_DIM,), for profiles that say how much of them is neutral.
+    """
     part = AudioPart(graph="audio_encoder.onnx", front_end="whisper80", dim=AUDIO_DIM, centre="audio_centre.npy")
     head = HeadPart(scheme="basic7", labels=LABELS, temperature=TEMPERATURE, fusion=FusionPart(graph="head.onnx"))
 
-    def write(centre: NDArray[np.float32]) -> Path:
+    def write(centre: NDArray[np.float32], neutral: NDArray[np.float32] | None = None) -> Path:
         files = {"audio_centre.npy": npy(centre), "head.onnx": fusion_graph(WEIGHTS)}
-        return write_tiny(files=files, audio=part, heads=(head,))
+        if neutral is None:
+            return write_tiny(files=files, audio=part, heads=(head,))
+        told = part.model_copy(update={"neutral": NeutralPart(offset="audio_neutral.npy", share=0.25)})
+        return write_tiny(files={**files, "audio_neutral.npy": npy(neutral)}, audio=told, heads=(head,))
 
     return write
 

@@ -18,15 +18,16 @@ from m3ser.bundle import AudioPart, Bundle
 from m3ser.errors import AudioReadError, BundleError, DataError, M3serError, UsageError
 from m3ser.inference import Recogniser, Request
 from m3ser.inference.annotation import annotate
-from m3ser.profile import Profile
+from m3ser.profile import Profile, read_profile
 
 from .conftest import AUDIO_DIM, TEMPERATURE, WEIGHTS, Arithmetic, npy
 
 CENTRE = np.random.default_rng(7).normal(size=AUDIO_DIM).astype(np.float32)
+NEUTRAL = np.random.default_rng(8).normal(size=AUDIO_DIM).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def folder(write_adaptable: Callable[[NDArray[np.float32]], Path]) -> Path:
+def folder(write_adaptable: Callable[..., Path]) -> Path:
     """A tiny bundle that takes profiles, with a head."""
     return write_adaptable(CENTRE)
 
@@ -34,6 +35,12 @@ def folder(write_adaptable: Callable[[NDArray[np.float32]], Path]) -> Path:
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> Recogniser:
     return inference.load(folder, transcriber=None)
+
+
+@pytest.fixture(scope="module")
+def telling(write_adaptable: Callable[..., Path]) -> Recogniser:
+    """One that also takes account of how much of a profile is neutral."""
+    return inference.load(write_adaptable(CENTRE, NEUTRAL), transcriber=None)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,50 @@ def test_what_is_heard_is_moved_from_the_profile_to_the_centre(
         shares = np.exp(logits / temperature)
         np.testing.assert_allclose(list(found.scores.values()), shares / shares.sum(), atol=1e-5)
         assert found.model == "tiny@3+anna"
+
+
+@pytest.mark.parametrize(("share", "times"), [(0.25, 0.0), (0.7, 0.45), (1.0, 0.75), (0.0, -0.25)])
+def test_neutral_recordings_are_made_up_for(
+    telling: Recogniser, clips: list[Path], arithmetic: Arithmetic, share: float, times: float
+) -> None:
+    anna = telling.learn(clips, name="anna", neutral=share)
+    assert anna.neutral == share
+    assert anna.mean == telling.learn(clips, name="anna").mean
+    shift = (CENTRE - anna.state() + times * NEUTRAL).astype(np.float64)
+    logits = (arithmetic.audio_states(waveform(clips[0])).mean(axis=0) + shift) @ WEIGHTS.from_audio + WEIGHTS.bias
+    shares = np.exp(logits / TEMPERATURE.audio)
+    found = telling.predict(clips[0], text=None, profile=anna)
+    np.testing.assert_allclose(list(found.scores.values()), shares / shares.sum(), atol=1e-5)
+
+
+def test_what_is_said_of_neutral_recordings_is_kept(telling: Recogniser, clips: list[Path], tmp_path: Path) -> None:
+    anna = telling.learn(clips, name="anna", neutral=0.7)
+    anna.write(tmp_path / "anna.json")
+    assert read_profile(tmp_path / "anna.json") == anna
+    nothing = telling.learn(clips, name="anna")
+    nothing.write(tmp_path / "nothing.json")
+    assert "neutral" not in json.loads((tmp_path / "nothing.json").read_text())  # older versions read it, too
+    assert len({nothing.digest(), anna.digest(), telling.learn(clips, name="anna", neutral=0.8).digest()}) == 3
+
+
+def test_shares_that_a_model_does_not_take(plain: Recogniser, telling: Recogniser, clips: list[Path]) -> None:
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UsageError, match=r"expected a share of neutral recordings from 0 to 1\.$"):
+            telling.learn(clips, neutral=share)
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' cannot take account of how many recordings are neutral"):
+        plain.learn(clips, neutral=0.7)
+    anna = telling.learn(clips, name="anna", neutral=0.7)
+    with pytest.raises(UsageError, match=r"^Model 'tiny@3' cannot take account of how many recordings are neutral"):
+        plain.predict(clips[0], text=None, profile=anna)
+
+
+def test_a_file_of_neutral_recordings_that_holds_something_else(
+    write_adaptable: Callable[..., Path], clips: list[Path]
+) -> None:
+    recogniser = inference.load(write_adaptable(CENTRE, NEUTRAL[:-1]), transcriber=None)
+    anna = recogniser.learn(clips, name="anna", neutral=1.0)
+    with pytest.raises(BundleError, match=r"^File 'audio_neutral\.npy' of bundle .* expected \("):
+        recogniser.predict(clips[0], text=None, profile=anna)
 
 
 def test_words_alone_are_as_they_were(folder: Path, plain: Recogniser, anna: Profile) -> None:

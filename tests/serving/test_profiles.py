@@ -140,6 +140,17 @@ def test_each_channel_of_a_call_makes_one(ask: Ask, adapted: Any, recogniser: Re
     assert found["model"] == f"{recogniser.name}+own"
 
 
+def test_neutral_speech_is_made_up_for(ask: Ask, adapted: Any, recogniser: Recogniser, call: bytes) -> None:
+    pytest.importorskip("faster_whisper", reason="speech is found with the asr extra")
+    data = {"timeline": "true", "adapt": "true", "neutral": "0.7", "transcribe": "false"}
+    found = ask("POST", "/v1/emotions", of=adapted, files={"file": ("a.flac", call)}, data=data).json()
+    timeline = recogniser.timeline(call, text=None, adapt=True, neutral=0.7)
+    assert len(list(timeline)) == len(found["segments"])
+    assert found == {**timeline.to_dict(), "file": "a.flac"}
+    usual = recogniser.timeline(call, text=None, adapt=True)
+    assert [one.scores for one in usual] != [one.scores for one in timeline.segments]
+
+
 def test_more_channels_than_a_call_has_are_not_kept_apart(ask: Ask, adapted: Any) -> None:
     file = io.BytesIO()
     soundfile.write(file, np.random.default_rng(0).normal(scale=0.1, size=(16_000, 3)), 16_000, format="FLAC")
@@ -204,6 +215,13 @@ def test_a_service_without_any(ask: Ask, demo_clip: Path) -> None:
         ({"channels": "split"}, "channels=split is for timelines, and none is asked for; give timeline=true"),
         ({"channels": "left", "timeline": "true"}, "channels is 'left'; expected mix or split."),
         ({"adapt": "perhaps", "timeline": "true"}, "adapt is 'perhaps'; expected true or false."),
+        (
+            {"neutral": "0.7", "timeline": "true"},
+            "neutral is about what adapt learns from; give adapt=true along with it.",
+        ),
+        ({"neutral": "half", "adapt": "true", "timeline": "true"}, "neutral is 'half'; expected a share from 0 to 1."),
+        ({"neutral": "1.5", "adapt": "true", "timeline": "true"}, "neutral is '1.5'; expected a share from 0 to 1."),
+        ({"neutral": "nan", "adapt": "true", "timeline": "true"}, "neutral is 'nan'; expected a share from 0 to 1."),
         ({"profile": ["anna", "bert"]}, "The field 'profile' is there twice; expected it once."),
     ],
 )
@@ -230,11 +248,11 @@ def test_they_are_listed_and_described(ask: Ask, adapted: Any) -> None:
     assert model["profiles"] == ["bert", "anna"]
     paths = ask("GET", "/openapi.json", of=adapted).json()["paths"]
     one, batch = paths["/v1/emotions"]["post"], paths["/v1/emotions:batch"]["post"]
-    assert {"profile", "adapt", "channels"} <= {parameter["name"] for parameter in one["parameters"]}
+    assert {"profile", "adapt", "neutral", "channels"} <= {parameter["name"] for parameter in one["parameters"]}
     fields = [
         set(body["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]) for body in (one, batch)
     ]
-    assert fields[0] - fields[1] == {"timeline", "adapt", "channels"}
+    assert fields[0] - fields[1] == {"timeline", "adapt", "neutral", "channels"}
     assert "profile" in fields[0] & fields[1]
 
 

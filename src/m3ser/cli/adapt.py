@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from m3ser.cli.model_options import ModelName, Threads
+from m3ser.cli.model_options import ModelName, Neutral, Threads
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
 from m3ser.errors import M3serError, UsageError
@@ -45,6 +45,7 @@ def adapt(
             help="What predictions call it (starter@5+NAME). Left out: the name of FILE without its ending.",
         ),
     ] = None,
+    neutral: Neutral = None,
     limit: Annotated[
         int,
         typer.Option("--limit", metavar="N", min=1, help="Recordings that are heard, at most, evenly over all."),
@@ -58,9 +59,9 @@ def adapt(
 
     Voices, microphones and lines differ by more than moods do. A profile, given to the other commands by --profile,
     takes that difference away: on speakers of corpora that the model never met, nothing else has helped as much
-    (docs/profiles.md). It needs no labels: about thirty utterances of one person, in the moods that are to be expected,
-    or else of one source; ten help already. From calm recordings alone it would learn that calm is usual, and hear
-    emotion in what is not.
+    (docs/profiles.md). It needs no labels: about thirty utterances of one person, or else of one source; ten help
+    already. What most of them have in common is taken for usual: if they are not of all moods about evenly, say by
+    --neutral how many of them are neutral.
 
     Recordings of more than 30 s are cut into utterances as by m3ser timeline (the asr extra). One that cannot be used
     is a sentence on stderr; the others are still used, and the exit code is 1.
@@ -86,6 +87,7 @@ def adapt(
         learnt = recogniser.learn(
             requests,
             name=slug(out.stem) if name is None else name,
+            neutral=neutral,
             on_failure=failed,
             progress=lambda heard: progress.update(heard, len(requests), what="listening"),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from m3ser.cli.model_options import AdaptBy, ModelName, NoText, ProfileFile, TranscriberName, check_profiles
+from m3ser.cli.model_options import AdaptBy, ModelName, Neutral, NoText, ProfileFile, TranscriberName, check_profiles
 from m3ser.cli.predict import checked_language
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import complain, json_line, printable
@@ -57,6 +57,7 @@ def annotate(
     model: ModelName = "starter",
     profile: ProfileFile = None,
     adapt_by: AdaptBy = None,
+    neutral: Neutral = None,
     transcriber: TranscriberName = None,
     language: Annotated[
         str | None,
@@ -117,7 +118,7 @@ def annotate(
         raise UsageError("--ray-address says where a Ray cluster is; give --engine ray along with it.")
     words = _words(text, no_text=no_text, transcriber=transcriber)
     language = checked_language(language, no_text=no_text)
-    check_profiles(profile, adapt_by)
+    check_profiles(profile, adapt_by, neutral)
 
     from m3ser.inference.annotation import annotate as annotate_all
     from m3ser.text.asr import default_transcriber
@@ -141,6 +142,7 @@ def annotate(
                 ray_address=ray_address,
                 profile=profile,
                 adapt_by=adapt_by,
+                neutral=neutral,
             )
         except KeyboardInterrupt:
             with bar.paused():

@@ -14,7 +14,7 @@ import typer
 
 import m3ser
 from m3ser.cli.evaluation_scores import print_scores
-from m3ser.cli.model_options import AdaptBy, ProfileFile, check_profiles
+from m3ser.cli.model_options import AdaptBy, Neutral, ProfileFile, check_profiles
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.research_options import DEFAULT_CACHE, Cache
 from m3ser.cli.terminal import complain, json_line
@@ -110,6 +110,7 @@ def evaluate(
     cache: Cache = DEFAULT_CACHE,
     profile: ProfileFile = None,
     adapt_by: AdaptBy = None,
+    neutral: Neutral = None,
     threads: Annotated[
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="Of a bundle. Default: one per physical core."),
@@ -130,7 +131,7 @@ def evaluate(
     A recording that cannot be used is one sentence on stderr, and a line of failures.csv in --out; the others are still
     judged, and the exit code is 1. Needs the train extra.
     """
-    check_profiles(profile, adapt_by)
+    check_profiles(profile, adapt_by, neutral)
     sources = _checked(part, conditions, texts, transcriber=transcriber, out=out, resume=resume)
     with needing("train", "Evaluating"):  # what is missing should be said before the work, not after it
         import jiwer  # noqa: F401
@@ -142,7 +143,7 @@ def evaluate(
     labelled = read_part(manifest, part)
     with _opened(model, cache=cache, threads=threads, profile=profile, adapt_by=adapt_by) as (respondent, audience):
         if adapt_by is not None:
-            _adapt(respondent, labelled.utterances, adapt_by)
+            _adapt(respondent, labelled.utterances, adapt_by, neutral)
         verdict = judge(
             respondent,
             labelled,
@@ -218,7 +219,7 @@ def _opened(
         yield RunRespondent(model, cache=cache), _Watcher(hidden=("judging",))
 
 
-def _adapt(respondent: Respondent, utterances: Sequence[Utterance], by: str) -> None:
+def _adapt(respondent: Respondent, utterances: Sequence[Utterance], by: str, neutral: float | None) -> None:
     """Learn how everybody sounds, and say for whom that is not known."""
     from m3ser.inference import BundleRespondent
     from m3ser.inference.groups import ENOUGH
@@ -226,7 +227,7 @@ def _adapt(respondent: Respondent, utterances: Sequence[Utterance], by: str) -> 
 
     assert isinstance(respondent, BundleRespondent)
     with LateProgress("listening", 0) as progress:
-        respondent.adapt(utterances, by=by, progress=progress.update)
+        respondent.adapt(utterances, by=by, neutral=neutral, progress=progress.update)
     groups = respondent.groups
     without = sum(profile is None for profile in groups.values())
     few = f" {without:,} have too few utterances (below {FEW}), and are judged as anybody's." if without else ""

@@ -60,17 +60,31 @@ AdaptBy = Annotated[
         "the manifest (speaker).",
     ),
 ]
+Neutral = Annotated[
+    float | None,
+    typer.Option(
+        "--neutral",
+        metavar="SHARE",
+        show_default=False,
+        min=0.0,
+        max=1.0,
+        help="How many of the recordings that are learnt from are neutral, about: 1 for all, 0.7 as in common "
+        "conversation. Left out: all emotions about evenly.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Processor threads. Default: one per physical core."),
 ]
 
 
-def check_profiles(profile: Path | None, adapt_by: str | None) -> None:
+def check_profiles(profile: Path | None, adapt_by: str | None, neutral: float | None) -> None:
     """Make sure that recordings are to be judged by one profile.
 
     Raises:
-        UsageError: by two.
+        UsageError: by two; or it is said how neutral what is learnt from, and nothing is.
     """
     if profile is not None and adapt_by is not None:
         raise UsageError("--adapt-by makes a profile for each, and --profile brings one for all; give one of them.")
+    if neutral is not None and adapt_by is None:
+        raise UsageError("--neutral is about what --adapt-by learns from; give --adapt-by along with it.")

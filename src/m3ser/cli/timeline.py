@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from m3ser.cli.model_options import LanguageOfWords, ModelName, NoText, ProfileFile, Threads, TranscriberName
+from m3ser.cli.model_options import LanguageOfWords, ModelName, Neutral, NoText, ProfileFile, Threads, TranscriberName
 from m3ser.cli.predict import STDIN, checked_language, note_missing_transcriber
 from m3ser.cli.progress import LateProgress
 from m3ser.cli.terminal import bar, complain, printable, stdout_console, style_of
@@ -132,6 +132,7 @@ def timeline(
             help="Learn first, from the recording itself, how each channel usually sounds (docs/profiles.md).",
         ),
     ] = False,
+    neutral: Neutral = None,
     transcriber: TranscriberName = None,
     language: LanguageOfWords = None,
     threads: Threads = None,
@@ -156,7 +157,7 @@ def timeline(
     }
     form = _format([name for name, given in flags.items() if given], out)
     _check(file, words=words, no_text=no_text, transcriber=transcriber, out=out, plot=plot, resume=resume)
-    _check_adapting(file, adapt=adapt, profile=profile)
+    _check_adapting(file, adapt=adapt, profile=profile, neutral=neutral)
     language = checked_language(language, no_text=no_text)
     from m3ser import inference
     from m3ser.inference.timeline import drawing
@@ -183,6 +184,7 @@ def timeline(
             journal=journal,
             language=language,
             adapt=adapt,
+            neutral=neutral,
         )
         result.file = file
         result.watch = lambda one: progress.update(
@@ -258,12 +260,14 @@ def _check(
         raise UsageError("--resume needs a recording that is a file, not standard input.")
 
 
-def _check_adapting(file: str, *, adapt: bool, profile: Path | None) -> None:
+def _check_adapting(file: str, *, adapt: bool, profile: Path | None, neutral: float | None) -> None:
     """Raises UsageError for what contradicts itself."""
     if adapt and profile is not None:
         raise UsageError("--adapt makes a profile of the recording, and --profile brings one; give one of them.")
     if adapt and file == STDIN:
         raise UsageError("--adapt reads the recording twice, which standard input cannot be; give a file.")
+    if neutral is not None and not adapt:
+        raise UsageError("--neutral is about what --adapt learns from; give --adapt along with it.")
 
 
 def _check_journal(journal: Path | None, *, resume: bool) -> None:

@@ -80,6 +80,7 @@ class AsyncClient:
         sample_rate: float | None = None,
         profile: str | None = None,
         adapt: bool = False,
+        neutral: float | None = None,
         channels: Channels = "mix",
     ) -> Prediction:
         """As :meth:`m3ser.client.Client.timeline`."""
@@ -92,6 +93,7 @@ class AsyncClient:
             profile=profile,
             timeline=True,
             adapt=adapt,
+            neutral=neutral,
             channels=channels,
         )
         return call.answer(*await self._ask(call))

@@ -84,6 +84,7 @@ def predict_call(
     profile: str | None,
     timeline: bool = False,
     adapt: bool = False,
+    neutral: float | None = None,
     channels: Channels = "mix",
 ) -> Call:
     """The request for one utterance, or for a timeline.
@@ -107,6 +108,8 @@ def predict_call(
         fields["timeline"] = "true"
     if adapt:
         fields["adapt"] = "true"
+    if neutral is not None:
+        fields["neutral"] = str(neutral)
     if channels != "mix":
         fields["channels"] = channels
     return Call("POST", "/v1/emotions", {"files": [("file", sent.part)], "data": fields}, sent.file)

@@ -102,13 +102,15 @@ class Client:
         sample_rate: float | None = None,
         profile: str | None = None,
         adapt: bool = False,
+        neutral: float | None = None,
         channels: Channels = "mix",
     ) -> Prediction:
         """Emotions over time: the whole recording as one prediction, its utterances in ``segments``.
 
         Where nobody speaks there are none, and the label is "". Args and raises as :meth:`predict`; `adapt` (without
-        `profile`): how it usually sounds is learnt from the recording first; `channels`: "split" keeps the two channels
-        of a call apart, each with utterances (and with `adapt` a profile) of its own.
+        `profile`): how it usually sounds is learnt from the recording first; `neutral`, with `adapt`: how many of its
+        utterances are neutral, about (0 to 1); `channels`: "split" keeps the two channels of a call apart, each with
+        utterances (and with `adapt` a profile) of its own.
         """
         call = predict_call(
             audio,
@@ -119,6 +121,7 @@ class Client:
             profile=profile,
             timeline=True,
             adapt=adapt,
+            neutral=neutral,
             channels=channels,
         )
         return call.answer(*self._ask(call))

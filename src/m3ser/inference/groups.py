@@ -24,6 +24,7 @@ def learn_groups(
     listener: Listener,
     recordings: Callable[[], Iterable[tuple[str, Request]]],
     *,
+    neutral: float | None = None,
     known: Mapping[str, Profile | None] | None = None,
     learnt: Callable[[str, Profile | None], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -35,6 +36,7 @@ def learn_groups(
     Args:
         listener: the recogniser.
         recordings: gives all of them, each with its group ("" is none), the same in every call; it is called twice.
+        neutral: share of neutral recordings in each group, about; None: emotions are about even.
         known: what need not be learnt again.
         learnt: told each group's profile as soon as it is known; None: it has too few utterances to tell.
         progress: told how many groups are done with, and of how many.
@@ -44,9 +46,9 @@ def learn_groups(
         the last part of the group's name.
 
     Raises:
-        UsageError: the model takes no profiles.
+        UsageError: the model takes no profiles, or none with such a share.
     """
-    listener.bundle.require_adaptable()
+    listener.bundle.require_adaptable(neutral)
     found: dict[str, Profile | None] = dict(known or {})
     sizes = Counter(group for group, _ in recordings() if group and group not in found)
     heard: dict[str, list[Request]] = {group: [] for group in sizes}
@@ -61,7 +63,7 @@ def learn_groups(
     for done, (group, requests) in enumerate(heard.items()):
         if progress is not None:
             progress(done, len(heard))
-        found[group] = _profile(listener, group, requests)
+        found[group] = _profile(UsualVoice(listener, neutral), group, requests)
         if learnt is not None:
             learnt(group, found[group])
     if progress is not None:
@@ -69,8 +71,7 @@ def learn_groups(
     return found
 
 
-def _profile(listener: Listener, group: str, requests: Iterable[Request]) -> Profile | None:
-    usual = UsualVoice(listener)
+def _profile(usual: UsualVoice, group: str, requests: Iterable[Request]) -> Profile | None:
     for request in requests:
         with suppress(AudioError):
             for utterance, seconds in utterances_of(request):

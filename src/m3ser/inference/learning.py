@@ -26,11 +26,12 @@ def learn(
     recordings: Iterable[Request | AudioSource],
     *,
     name: str,
+    neutral: float | None = None,
     on_failure: Callable[[M3serError], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Profile:
     """See :meth:`m3ser.inference.Recogniser.learn`."""
-    usual = UsualVoice(recogniser)
+    usual = UsualVoice(recogniser, neutral)
     check_name(name)
     heard = 0
     for heard, recording in enumerate(recordings, 1):

@@ -216,6 +216,7 @@ class Recogniser:
         recordings: Iterable[Request | AudioSource],
         *,
         name: str = "profile",
+        neutral: float | None = None,
         on_failure: Callable[[M3serError], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Profile:
@@ -226,13 +227,15 @@ class Recogniser:
             anna = recogniser.learn(Path("anna").glob("*.wav"), name="anna")
             m3ser.load(profile=anna).predict("anna/new.wav")
 
-        Ten utterances help, thirty are enough; of the emotions that are to be expected, for what most of them have in
-        common is taken for usual. They need no labels. Recordings of more than 30 s are cut into utterances first, as
-        by :meth:`timeline`.
+        Ten utterances help, thirty are enough. They need no labels, but what most of them have in common is taken for
+        usual: where they are not of all emotions about evenly, say how many of them are neutral. Recordings of more
+        than 30 s are cut into utterances first, as by :meth:`timeline`.
 
         Args:
             recordings: of one person, or at least by one microphone or line; their words are not used.
             name: what predictions call the profile: letters, digits, ".", "_" and "-".
+            neutral: share of neutral recordings among them, about: 1 where all are, 0.7 in common conversation; None:
+                emotions are about even.
             on_failure: told of each recording that cannot be used; None: the first such is raised.
             progress: told how many recordings have been heard, after each.
 
@@ -240,11 +243,11 @@ class Recogniser:
             The profile, for :func:`~m3ser.inference.load`, or to be kept by its ``write``.
 
         Raises:
-            UsageError: the model takes no profiles, or no such name.
+            UsageError: the model takes no profiles, or no such name or share.
             AudioError, MissingExtraError: a recording cannot be used.
             DataError: none of the recordings can be used, or there is none.
         """
-        return learn(self, recordings, name=name, on_failure=on_failure, progress=progress)
+        return learn(self, recordings, name=name, neutral=neutral, on_failure=on_failure, progress=progress)
 
     def timeline(
         self,
@@ -262,6 +265,7 @@ class Recogniser:
         language: str | None = None,
         profile: Profile | None = None,
         adapt: bool = False,
+        neutral: float | None = None,
     ) -> Timeline:
         """Emotions over time in a recording of any length: its speech cut into utterances, each recognised.
 
@@ -285,6 +289,7 @@ class Recogniser:
             profile: of all channels, as in :meth:`predict`.
             adapt: learn first how each channel usually sounds (:meth:`learn`), from the recording itself, which is then
                 read twice; a channel of fewer than ten utterances is judged as without this.
+            neutral: with `adapt`: share of neutral utterances in each channel, about, as in :meth:`learn`.
 
         Returns:
             The :class:`~m3ser.inference.timeline.Timeline`: iterate it for :class:`~m3ser.schema.Segment`, in the order
@@ -292,7 +297,7 @@ class Recogniser:
 
         Raises:
             UsageError: arguments that make no sense (`adapt` and `profile` together, too), a profile of another model,
-                or `adapt` with a model that takes no profiles.
+                or `adapt` (or `neutral`) with a model that takes no profiles (or none that says so).
             TextError: `words` cannot be used.
         """
         spoken = None
@@ -314,6 +319,7 @@ class Recogniser:
             language=language,
             profile=profile,
             adapt=adapt,
+            neutral=neutral,
         )
         return Timeline(self, audio, settings, sample_rate=sample_rate, journal=journal)
 

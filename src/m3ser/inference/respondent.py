@@ -62,17 +62,23 @@ class BundleRespondent:
         self.groups: Mapping[str, Profile | None] = {}
 
     def adapt(
-        self, utterances: Sequence[Utterance], *, by: str, progress: Callable[[int, int], None] | None = None
+        self,
+        utterances: Sequence[Utterance],
+        *,
+        by: str,
+        neutral: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Learn how each speaker usually sounds, to judge their recordings by it (:mod:`m3ser.profile`).
 
         Args:
             utterances: those that are going to be asked about.
             by: what they are grouped by: "speaker", "session", "language", or a further column of theirs.
-            progress: see :func:`~m3ser.inference.groups.learn_groups`.
+            neutral: see :func:`~m3ser.inference.groups.learn_groups`; so is `progress`.
+            progress: of groups.
 
         Raises:
-            UsageError: none of them has one, or the model takes no profiles.
+            UsageError: none of them has one, or the model takes no profiles, or none with such a share.
         """
 
         def group(utterance: Utterance) -> str:
@@ -88,7 +94,7 @@ class BundleRespondent:
             (name, Request(audio, text=None, start=start, end=end))
             for (audio, start, end), name in self._group_of.items()
         ]
-        self.groups = learn_groups(self._recogniser, lambda: requests, progress=progress)
+        self.groups = learn_groups(self._recogniser, lambda: requests, neutral=neutral, progress=progress)
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -31,18 +31,20 @@ class UsualVoice:
 
     Args:
         listener: the recogniser that they are heard with.
+        neutral: share of neutral ones among them, 0 to 1; None: emotions are about even.
 
     Attributes:
         utterances: how many have been heard.
         seconds: how long they are together.
 
     Raises:
-        UsageError: its model takes no profiles.
+        UsageError: its model takes no profiles, or none with such a share.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        listener.bundle.require_adaptable()
+    def __init__(self, listener: Listener, neutral: float | None = None) -> None:
+        listener.bundle.require_adaptable(neutral)
         self._listener = listener
+        self._neutral = neutral
         self._total: Any = 0.0
         self.utterances = 0
         self.seconds = 0.0
@@ -77,6 +79,7 @@ class UsualVoice:
             utterances=self.utterances,
             seconds=round(self.seconds, 3),
             mean=tuple(mean.tolist()),
+            neutral=self._neutral,
         )
 
 

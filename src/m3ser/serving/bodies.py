@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
@@ -22,7 +23,7 @@ from m3ser.serving.settings import ServiceSettings
 
 __all__ = ["FIELDS", "LONGEST_TEXT", "Asked", "read_asked"]
 
-FIELDS = ("text", "transcribe", "language", "timeline", "profile", "adapt", "channels")
+FIELDS = ("text", "transcribe", "language", "timeline", "profile", "adapt", "neutral", "channels")
 """What can be said about a recording, besides the recording."""
 
 LONGEST_TEXT = 20_000
@@ -47,6 +48,7 @@ class Asked:
         timeline: whether emotions over time are asked for.
         profile: the name of the one that the voices are to be judged by; None: none is named.
         adapt: whether a timeline is to learn first how its recording usually sounds.
+        neutral: share of neutral utterances in what it learns from; None: nothing was said about it.
         channels: what a timeline is to do with its recording's channels.
     """
 
@@ -57,6 +59,7 @@ class Asked:
     timeline: bool = False
     profile: str | None = None
     adapt: bool = False
+    neutral: float | None = None
     channels: Channels = "mix"
 
     def text_of(self, index: int) -> TextRequest:
@@ -205,6 +208,9 @@ def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> 
         raise UsageError("adapt is for timelines, and none is asked for; give timeline=true along with it.")
     if adapt and profile is not None:
         raise UsageError("adapt makes a profile of the recording, and profile names one; give one of them.")
+    neutral = _share(single, "neutral")
+    if neutral is not None and not adapt:
+        raise UsageError("neutral is about what adapt learns from; give adapt=true along with it.")
     channels = single.get("channels", "mix")
     if channels not in ("mix", "split"):
         raise UsageError(f"channels is {channels[:40]!r}; expected mix or split.")
@@ -220,6 +226,7 @@ def _asked(values: list[tuple[str, str]], recordings: tuple[Recording, ...]) -> 
         timeline=timeline,
         profile=profile,
         adapt=adapt,
+        neutral=neutral,
         channels=cast("Channels", channels),
     )
 
@@ -241,6 +248,19 @@ def _flag(values: dict[str, str], name: str) -> bool | None:
     if value.lower() in ("false", "0"):
         return False
     raise UsageError(f"{name} is {value[:40]!r}; expected true or false.")
+
+
+def _share(values: dict[str, str], name: str) -> float | None:
+    value = values.get(name)
+    if value is None:
+        return None
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise UsageError(f"{name} is {value[:40]!r}; expected a share from 0 to 1.")
+    return share
 
 
 def _shown_name(name: str | None) -> str | None:

@@ -105,6 +105,13 @@ _OVER_TIME = {
         "default": False,
         "description": "With `timeline`, without `profile`: how it usually sounds is learnt from the recording first.",
     },
+    "neutral": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "With `adapt`: how many of its utterances are neutral, about. Left out: all emotions evenly.",
+        "examples": [0.7],
+    },
     "channels": {
         "type": "string",
         "enum": ["mix", "split"],

@@ -107,6 +107,7 @@ async def _one(service: Service, asked: Asked) -> dict[str, Any]:
             language=asked.language,
             profile=profile,
             adapt=asked.adapt,
+            neutral=asked.neutral,
             channels=asked.channels,
         )
         return timeline.to_dict()

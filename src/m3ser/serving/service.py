@@ -224,15 +224,18 @@ class Service:
         language: str | None = None,
         profile: Profile | None = None,
         adapt: bool = False,
+        neutral: float | None = None,
         channels: Channels = "mix",
     ) -> Timeline:
         """Emotions over time in a recording; the timeline has been gone through to its end.
 
-        Args and raises as in :meth:`predict`; `adapt` and `channels` as in
+        Args and raises as in :meth:`predict`; `adapt`, `neutral` and `channels` as in
         :meth:`m3ser.inference.Recogniser.timeline`. UsageError: more channels than two are to be kept apart.
         """
         return await self._in_time(
-            self._timeline(recording, channels, text=text, language=language, profile=profile, adapt=adapt)
+            self._timeline(
+                recording, channels, text=text, language=language, profile=profile, adapt=adapt, neutral=neutral
+            )
         )
 
     async def _timeline(self, recording: Recording, channels: Channels, **options: Any) -> Timeline:

@@ -31,7 +31,7 @@ from m3ser.training.earlier import taught_by
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Collator, Example
 from m3ser.training.exporting import export_fusion
-from m3ser.training.exporting.centre import CENTRE, centre_file
+from m3ser.training.exporting.centre import CentreFiles, centre_files
 from m3ser.training.exporting.inputs import window_seconds
 from m3ser.training.exporting.runners import GraphModel
 from m3ser.training.exporting.storage import store_as_fp16
@@ -132,7 +132,8 @@ def bundle_trained(
             front_end=audio_encoder.front_end,
             dim=audio_encoder.dim,
             max_seconds=window_seconds(trained.encoders),
-            centre=None if centre is None else CENTRE,
+            centre=centre.centre,
+            neutral=centre.neutral,
         ),
         text=TextPart(
             graph=_TEXT,
@@ -164,7 +165,7 @@ def bundle_trained(
         _TEXT: encoders.text.SerializeToString(),
         _TOKENIZER: tokenizer_file,
         _CARD: card.encode(),
-        **({} if centre is None else {CENTRE: centre}),
+        **centre.files,
     }
     return Judged(write_bundle(folder, manifest, files, overwrite=overwrite), tuple(answers))
 
@@ -175,7 +176,7 @@ def _fusion(trained: Trained, about: BundleRecipe) -> onnx.ModelProto:
     return graph if about.precision == "fp32" else store_as_fp16(graph)
 
 
-def _centre(trained: Trained, encoders: EncoderGraphs) -> bytes | None:
+def _centre(trained: Trained, encoders: EncoderGraphs) -> CentreFiles:
     """As the exported encoder hears the training part."""
     audio_encoder, *_ = both_encoders(trained)
     model = GraphModel({"audio": encoders.audio}, {"audio": audio_encoder.dim}, whole_numbers=encoders.whole_numbers)
@@ -186,7 +187,7 @@ def _centre(trained: Trained, encoders: EncoderGraphs) -> bytes | None:
             found = progress.add_task(what, total=total)
             return lambda: progress.advance(found)
 
-        return centre_file(model, training, trained.encoders, waiting=task)
+        return centre_files(model, training, trained.encoders, waiting=task)
 
 
 def _judged(trained: Trained, encoders: EncoderGraphs, fusion: onnx.ModelProto, *, cache: Path) -> Answer:

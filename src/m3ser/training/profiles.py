@@ -54,9 +54,9 @@ def shifts_of(training: Sequence[Utterance], audio: Sequences) -> Shifts:
     speakers, count = groups_of(training, "speaker")
     centre = centre_of(recordings_by_group(training), lambda recording: audio[recording])
     assert centre is not None
-    total = np.zeros((count, len(centre)))
+    total = np.zeros((count, len(centre.mean)))
     heard = np.zeros(count)
     for recording, number in speakers.items():
         total[number] += audio[recording].mean(axis=0, dtype=np.float64)
         heard[number] += 1
-    return Shifts(speakers, torch.from_numpy((centre - total / heard[:, None]).astype(np.float32)))
+    return Shifts(speakers, torch.from_numpy((centre.mean - total / heard[:, None]).astype(np.float32)))

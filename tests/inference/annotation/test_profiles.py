@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from m3ser import inference
 from m3ser.errors import DataError, UsageError
@@ -26,7 +25,7 @@ Rows = Callable[[Path], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def model(write_adaptable: Callable[[NDArray[np.float32]], Path]) -> Path:
+def model(write_adaptable: Callable[..., Path]) -> Path:
     return write_adaptable(np.random.default_rng(4).normal(size=AUDIO_DIM).astype(np.float32))
 
 
@@ -42,6 +41,25 @@ def tell(model: Path, tmp_path: Path) -> Callable[..., Annotation]:
         return annotate(sources, tmp_path / out, **options)
 
     return call
+
+
+def test_neutral_recordings_are_made_up_for(
+    write_adaptable: Callable[..., Path], recordings: Recordings, tell: Callable[..., Annotation]
+) -> None:
+    rng = np.random.default_rng(4)
+    model = write_adaptable(*rng.normal(size=(2, AUDIO_DIM)).astype(np.float32))
+    folder = recordings(12)
+    recogniser = inference.load(model, transcriber=None, threads=1)
+    clips = sorted(folder.glob("*.wav"))
+    own = recogniser.learn(clips, name=folder.name, neutral=0.7)
+    found = tell(folder, adapt_by="folder", neutral=0.7, model=model)
+    rows = [json.loads(line) for line in found.out.read_text().splitlines()]
+    for row, clip in zip(rows, clips, strict=True):
+        assert row["scores"] == pytest.approx(recogniser.predict(clip, text=None, profile=own).scores, abs=1e-5)
+    with pytest.raises(UsageError, match=r"neutral 0\.7, now 0\.8"):
+        tell(folder, adapt_by="folder", neutral=0.8, model=model)
+    with pytest.raises(UsageError, match="give adapt_by along with it"):
+        tell(folder, "other.jsonl", neutral=0.7)
 
 
 def manifest(folder: Path, speakers: list[str], name: str = "calls.csv") -> Path:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from m3ser import inference
 from m3ser.errors import AudioReadError, DataError, UsageError
@@ -28,7 +27,7 @@ FEWER = 3  # utterances on the second channel
 
 
 @pytest.fixture(scope="module")
-def adaptable(write_adaptable: Callable[[NDArray[np.float32]], Path]) -> Recogniser:
+def adaptable(write_adaptable: Callable[..., Path]) -> Recogniser:
     centre = np.random.default_rng(4).normal(size=AUDIO_DIM).astype(np.float32)
     return inference.load(write_adaptable(centre), transcriber=None, threads=1)
 
@@ -166,6 +165,23 @@ def test_too_few_utterances_leave_the_recognisers_profile(adaptable: Recogniser,
     assert timeline.note == (
         "The recording has too few utterances to learn from (below 10); judged by the profile anna."
     )
+
+
+def test_neutral_speech_is_made_up_for(write_adaptable: Callable[..., Path], recording: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    telling = inference.load(write_adaptable(*rng.normal(size=(2, AUDIO_DIM)).astype(np.float32)), transcriber=None)
+    segments = list(telling.timeline(recording.path, text=None))
+    own = learnt(telling, recording.path, segments).model_copy(update={"neutral": 0.7})
+    journal = tmp_path / "kept.journal"
+    wanted = telling.timeline(recording.path, text=None, profile=own)
+    for one, other in zip(
+        telling.timeline(recording.path, text=None, adapt=True, neutral=0.7, journal=journal), wanted, strict=True
+    ):
+        assert one.scores == pytest.approx(other.scores, abs=1e-4)
+    with pytest.raises(DataError, match=r"differing: neutral\)"):
+        list(telling.timeline(recording.path, text=None, adapt=True, journal=journal))
+    with pytest.raises(UsageError, match=r"^neutral says how much of what adapt learns from is neutral; give adapt"):
+        telling.timeline(recording.path, text=None, neutral=0.7)
 
 
 def test_what_cannot_adapt(adaptable: Recogniser, recogniser: Recogniser, recording: Any) -> None:

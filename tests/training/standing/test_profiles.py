@@ -47,10 +47,10 @@ def test_nobody_is_in_the_own_profile_or_in_a_strangers() -> None:
         depth = 2 if "speaker" in question.name else 1
         for example, profile in zip(question.asked.examples, question.profiles, strict=True):
             assert example.audio is not None
-            assert (example.audio in profile) is ("itself" in question.name)
-            assert len(set(profile)) == len(profile)
-            assert {one.path.parts[:depth] for one in profile} == {example.audio.path.parts[:depth]}
-            sizes.setdefault(question.name, set()).add(len(profile))
+            assert (example.audio in profile.recordings) is ("itself" in question.name)
+            assert len(set(profile.recordings)) == len(profile.recordings)
+            assert {one.path.parts[:depth] for one in profile.recordings} == {example.audio.path.parts[:depth]}
+            sizes.setdefault(question.name, set()).add(len(profile.recordings))
     assert sizes["the speaker"] == {COUNT - 1}
     assert sizes["30 of the speaker"] == sizes["30 of the corpus"] == {30}
     assert sizes["10 of the speaker"] == sizes["10 of the speaker, 70% neutral"] == {10}
@@ -61,7 +61,7 @@ def test_nobody_is_in_the_own_profile_or_in_a_strangers() -> None:
 def test_shares_of_neutral_ones() -> None:
     neutral = {Recording(one.audio) for one in HEARD if one.emotion == "neutral" and one.audio is not None}
     found = {
-        question.name: np.mean([one in neutral for profile in question.profiles for one in profile])
+        question.name: np.mean([one in neutral for profile in question.profiles for one in profile.recordings])
         for question in profiled(HEARD, IEMOCAP4)
         if question.profiles is not None
     }
@@ -69,6 +69,20 @@ def test_shares_of_neutral_ones() -> None:
     # Drawn without being put back, from 12 of 48: somewhat fewer than the share that they are drawn with.
     assert 0.5 < found["10 of the speaker, 70% neutral"] < 0.72
     assert found["10 of the speaker"] == pytest.approx(0.25, abs=0.05)
+
+
+def test_profiles_say_how_much_of_them_is_neutral() -> None:
+    neutral = {Recording(one.audio) for one in HEARD if one.emotion == "neutral" and one.audio is not None}
+    questions = {question.name: question.profiles for question in profiled(HEARD, IEMOCAP4)}
+    for silent in ("10 of the speaker", "10 of the speaker, 70% neutral"):
+        assert {one.neutral for one in questions[silent] or ()} == {None}
+    assert {one.neutral for one in questions["10 of the speaker, said to be 70% neutral"] or ()} == {0.7}
+    for name in ("10 of the speaker, 70% neutral and said so", "10 of the speaker, all neutral and said so"):
+        found = questions[name]
+        assert found
+        for profile, same in zip(found, questions[name.removesuffix(" and said so")] or (), strict=True):
+            assert profile.recordings == same.recordings
+            assert profile.neutral == np.mean([one in neutral for one in profile.recordings])
 
 
 def test_draws_are_the_same_every_time() -> None:
@@ -89,14 +103,14 @@ def test_states_are_moved_to_the_centre_of_training() -> None:
     assert question.profiles is not None
     for example, profile in zip(question.asked.examples, question.profiles, strict=True):
         assert example.audio is not None
-        usual = np.mean([states[one].mean(axis=0) for one in profile], axis=0)
+        usual = np.mean([states[one].mean(axis=0) for one in profile.recordings], axis=0)
         np.testing.assert_allclose(found[example.audio], states[example.audio] + centre - usual, atol=1e-5)
 
 
 def test_who_has_said_nothing_else_is_judged_without_a_profile() -> None:
     alone = [HEARD[0]]
     for question in profiled(alone, IEMOCAP4)[1:]:
-        assert question.profiles == ((),)
+        assert [one.recordings for one in question.profiles or ()] == [()]
         heard = Recording(alone[0].audio)  # type: ignore[arg-type]
         states = {heard: np.ones((2, 3), np.float32)}
         assert moved(question, Material(states, None, {}), alone)[heard].tolist() == states[heard].tolist()

@@ -33,13 +33,15 @@ class Profiles:
     Args:
         by: the column of the manifests that tells the groups apart, or :data:`FOLDER`; None: there are no profiles.
         path: the file that they are kept in.
+        neutral: share of neutral recordings in each group, about; None: emotions are about even.
 
     Raises:
         DataError: it cannot be read, or does not hold what was written there.
     """
 
-    def __init__(self, by: str | None, path: Path) -> None:
+    def __init__(self, by: str | None, path: Path, *, neutral: float | None = None) -> None:
         self._by = by
+        self._neutral = neutral
         self._path = path
         self._found: dict[str, Profile | None] = {}
         if by is not None:
@@ -55,12 +57,12 @@ class Profiles:
             tell: told how many groups are done with, and of how many.
 
         Raises:
-            UsageError: no item belongs to a group, or the model takes no profiles.
+            UsageError: no item belongs to a group, or the model takes no profiles, or none with such a share.
             DataError: it cannot be kept.
         """
         if self._by is None:
             return
-        setup.bundle.require_adaptable()
+        setup.bundle.require_adaptable(self._neutral)
         if not any(self._group(item) for item in items()):
             raise UsageError(
                 f"Nothing that is listed has a column '{self._by}'; expected a manifest with it, or '{FOLDER}' for the "
@@ -84,7 +86,9 @@ class Profiles:
             def keep(group: str, profile: Profile | None) -> None:
                 journal.append({"group": group, "profile": None if profile is None else profile.model_dump()})
 
-            self._found = learn_groups(recogniser, recordings, known=self._found, learnt=keep, progress=tell)
+            self._found = learn_groups(
+                recogniser, recordings, neutral=self._neutral, known=self._found, learnt=keep, progress=tell
+            )
 
     def of(self, item: Item) -> Profile | None:
         """The profile of an item's group, if any."""

@@ -115,6 +115,7 @@ def annotate(
     ray_address: str | None = None,
     profile: Profile | str | os.PathLike[str] | None = None,
     adapt_by: str | None = None,
+    neutral: float | None = None,
 ) -> Annotation:
     """Recognise the emotions of any number of recordings, into a table. What is done is not done again.
 
@@ -158,6 +159,8 @@ def annotate(
             the same there is judged with a profile of its own (:meth:`m3ser.Recogniser.learn`), learnt first from up to
             thirty of these recordings; where there are fewer than ten utterances, as anybody's. Profiles are kept, and
             not learnt anew when more recordings have come.
+        neutral: with `adapt_by`: share of neutral recordings in each group, about, as in
+            :meth:`m3ser.Recogniser.learn`.
 
     Raises:
         UsageError: impossible arguments; or `out` is there already and is of other settings, other recordings, or not
@@ -174,6 +177,8 @@ def annotate(
     _check(paths, out, text=text, workers=workers, max_seconds=max_seconds, engine=engine)
     if adapt_by is not None and profile is not None:
         raise UsageError("A profile for everybody and one for each: give profile or adapt_by, not both.")
+    if neutral is not None and adapt_by is None:
+        raise UsageError("neutral says how much of what adapt_by learns from is neutral; give adapt_by along with it.")
     language = None if language is None else language_code(language)
     listener = _transcriber(transcriber, text)
     bundle = open_bundle(model, profile)
@@ -189,6 +194,7 @@ def annotate(
         "max_seconds": max_seconds,
         "language": language,
         "adapt_by": adapt_by,
+        "neutral": neutral,
     }
     tell = progress or (lambda _: None)
     with claimed(out, settings, overwrite=overwrite) as folder:
@@ -196,7 +202,7 @@ def annotate(
             folder / LIST, find_items(paths), words=text, progress=lambda count: tell(Progress("listing", count, 0))
         )
         begin(folder, settings, overwrite=overwrite)
-        profiles = Profiles(adapt_by, folder / PROFILES)
+        profiles = Profiles(adapt_by, folder / PROFILES, neutral=neutral)
         profiles.learn(listing.items, setup, lambda done, total: tell(Progress("listening", done, total)))
         with AnswerJournal(folder / ANSWERS) as journal:
             work = _Work(listing, journal, setup, text, tell, language, profiles)

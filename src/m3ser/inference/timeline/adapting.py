@@ -18,7 +18,9 @@ OWN = "own"
 """What predictions call a recording's own profile."""
 
 
-def own_profiles(listener: Listener, cutting: Cutting, *, channels: int) -> Sequence[Profile | None]:
+def own_profiles(
+    listener: Listener, cutting: Cutting, *, channels: int, neutral: float | None
+) -> Sequence[Profile | None]:
     """Learn how each channel usually sounds; None: it has too few utterances to tell.
 
     With few, a profile says more about them than about who speaks: of a single one it would leave nothing to hear.
@@ -28,8 +30,9 @@ def own_profiles(listener: Listener, cutting: Cutting, *, channels: int) -> Sequ
         listener: the recogniser.
         cutting: the recording, from its beginning.
         channels: how many there are.
+        neutral: share of neutral utterances in each, about; None: emotions are about even.
     """
-    usual = [UsualVoice(listener) for _ in range(channels)]
+    usual = [UsualVoice(listener, neutral) for _ in range(channels)]
     with suppress(AudioError):
         for one in cutting:
             waveform = one.cut.waveform

@@ -105,6 +105,7 @@ class TimelineSettings:
     language: str | None = None
     profile: Profile | None = None
     adapt: bool = False
+    neutral: float | None = None
 
     def __post_init__(self) -> None:
         if self.language is not None:
@@ -115,4 +116,6 @@ class TimelineSettings:
             raise UsageError(f"channels is '{self.channels}'; expected 'mix' or 'split'.")
         if self.adapt and self.profile is not None:
             raise UsageError("adapt makes a profile of the recording, and profile brings one; give one of them.")
+        if self.neutral is not None and not self.adapt:
+            raise UsageError("neutral says how much of what adapt learns from is neutral; give adapt along with it.")
         smoothed((), self.smooth)

@@ -122,7 +122,7 @@ class Timeline:
         if settings.profile is not None:
             recogniser.bundle.check_profile(settings.profile)
         if settings.adapt:
-            recogniser.bundle.require_adaptable()
+            recogniser.bundle.require_adaptable(settings.neutral)
             if not can_be_read_again(audio):
                 raise UsageError("To adapt to a recording it is read twice, which a stream cannot be; give a file.")
 
@@ -234,7 +234,9 @@ class Timeline:
             self._cutting = Cutting(
                 blocks, lambda: self._make_segmenter(self._settings.cuts), lambda: self._tell(self.finished)
             )
-            self._profiles = own_profiles(self._recogniser, self._cutting, channels=blocks.channels)
+            self._profiles = own_profiles(
+                self._recogniser, self._cutting, channels=blocks.channels, neutral=self._settings.neutral
+            )
         self.adapting = False
         self._cutting = None
 
@@ -353,6 +355,7 @@ class Timeline:
             "cuts": asdict(settings.cuts),
             **({} if settings.language is None else {"language": settings.language}),
             **({"adapt": True} if settings.adapt else {}),
+            **({} if settings.neutral is None else {"neutral": settings.neutral}),
             **({} if settings.profile is None else {"profile": settings.profile.digest()}),
         }
 

@@ -30,7 +30,7 @@ from m3ser.corpora import read_part
 from m3ser.errors import CheckpointError, DataError, M3serError, UsageError
 from m3ser.text.language_codes import language_code
 from m3ser.training.exporting.card import card_of
-from m3ser.training.exporting.centre import CENTRE, centre_file
+from m3ser.training.exporting.centre import CentreFiles, centre_files
 from m3ser.training.exporting.checkpoint import Checkpoint, load_checkpoint
 from m3ser.training.exporting.fallback import TOLERANCE, encoders_in_int8
 from m3ser.training.exporting.graphs import export_audio_encoder, export_fusion, export_text_encoder
@@ -149,7 +149,7 @@ def export_checkpoint(
             precision=precision,
             advance=_task(progress, "Comparing with PyTorch", len(sample)),
         )
-        centre = centre_file(
+        centre = centre_files(
             changed or fp32,
             checkpoint.utterances("train"),
             checkpoint.encoders,
@@ -161,14 +161,13 @@ def export_checkpoint(
         layers=layers,
         notes=tuple(_notes(parity, sample, calibration, tolerance, layers)),
     )
-    manifest = _manifest(checkpoint, precision, about, centred=centre is not None)
+    manifest = _manifest(checkpoint, precision, about, centre)
     files: dict[str, Path | bytes] = {_FILES[name]: graph.SerializeToString() for name, graph in stored.items()}
     if manifest.text is not None:
         tokenizer = checkpoint.tokenizer
         assert tokenizer is not None
         files[_TOKENIZER] = tokenizer.encode() if isinstance(tokenizer, str) else tokenizer
-    if centre is not None:
-        files[CENTRE] = centre
+    files.update(centre.files)
     files[_PARITY] = (json.dumps(parity.to_dict(), indent=2) + "\n").encode()
     files[_CARD] = card_of(manifest, parity, checkpoint).encode()
     return Exported(write_bundle(out, manifest, files, overwrite=overwrite), parity)
@@ -290,7 +289,7 @@ def _notes(parity: Parity, sample: Any, calibration: Sample | None, tolerance: f
             )
 
 
-def _manifest(checkpoint: Checkpoint, precision: Precision, about: About, *, centred: bool) -> Manifest:
+def _manifest(checkpoint: Checkpoint, precision: Precision, about: About, centre: CentreFiles) -> Manifest:
     recipe, encoders = checkpoint.recipe, checkpoint.encoders
     known = recipe.bundle
     scheme = recipe.data.emotion_scheme
@@ -301,7 +300,8 @@ def _manifest(checkpoint: Checkpoint, precision: Precision, about: About, *, cen
             front_end=encoders.audio.front_end,
             dim=encoders.audio.dim,
             max_seconds=window_seconds(encoders),
-            centre=CENTRE if centred else None,
+            centre=centre.centre,
+            neutral=centre.neutral,
         )
     if encoders.text is not None and encoders.tokens is not None:
         text = TextPart(

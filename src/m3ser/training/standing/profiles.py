@@ -9,8 +9,9 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.centre import centre_of, recordings_by_group
 from m3ser.training.encoding import Material
 from m3ser.training.examples import Example
-from m3ser.training.standing.questions import Question, voice
+from m3ser.training.standing.questions import Drawn, Question, voice
 from m3ser.training.states import Recording
 
 __all__ = ["KINDS", "moved", "profiled"]
@@ -36,12 +37,14 @@ class _Kind:
         by: "speaker" or "corpus": whose recordings they are.
         most: how many of them; None: all.
         neutral: share of neutral ones that they are drawn with; None: as they come.
+        said: share of neutral ones that the profile says, or "so": that which it has; None: it says nothing.
         itself: whether the one that is judged is among them, as where a recording's own utterances are learnt from.
     """
 
     by: str
     most: int | None = None
     neutral: float | None = None
+    said: float | Literal["so"] | None = None
     itself: bool = False
 
 
@@ -51,11 +54,15 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
         "30 of the speaker": _Kind("speaker", 30),
         "10 of the speaker": _Kind("speaker", 10),
         "10 of the speaker, itself among them": _Kind("speaker", 10, itself=True),
+        "10 of the speaker, said to be 70% neutral": _Kind("speaker", 10, said=_NEUTRAL),
         "10 of the speaker, 70% neutral": _Kind("speaker", 10, _NEUTRAL),
+        "10 of the speaker, 70% neutral and said so": _Kind("speaker", 10, _NEUTRAL, said="so"),
         "10 of the speaker, all neutral": _Kind("speaker", 10, 1.0),
+        "10 of the speaker, all neutral and said so": _Kind("speaker", 10, 1.0, said="so"),
         "the corpus": _Kind("corpus"),
         "30 of the corpus": _Kind("corpus", 30),
         "30 of the corpus, 70% neutral": _Kind("corpus", 30, _NEUTRAL),
+        "30 of the corpus, 70% neutral and said so": _Kind("corpus", 30, _NEUTRAL, said="so"),
     }
 )
 """What a profile is of -> which recordings are in it."""
@@ -64,7 +71,7 @@ KINDS: Mapping[str, _Kind] = MappingProxyType(
 def profiled(voices: Sequence[Utterance], scheme: EmotionScheme) -> list[Question]:
     """The voices without a profile ("voice"), and with every kind of one."""
     asked = voice(voices, scheme)
-    return [asked, *(Question(name, asked.asked, profiles=_drawn(asked, kind)) for name, kind in KINDS.items())]
+    return [asked, *(replace(asked, name=name, profiles=_drawn(asked, kind)) for name, kind in KINDS.items())]
 
 
 def moved(
@@ -85,17 +92,16 @@ def moved(
     heard = {one: states[one] for one in map(_recording, question.asked.examples)}
     means = {recording: found.mean(axis=0, dtype=np.float64) for recording, found in heard.items()}
 
-    def shift(profile: Sequence[Recording]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = centre - np.mean([means[one] for one in profile], axis=0)
-        return found
+    def shift(profile: Drawn) -> NDArray[np.float64]:
+        return centre.shift(np.mean([means[one] for one in profile.recordings], axis=0), profile.neutral)
 
     return {
-        recording: (found + shift(profile)).astype(np.float32) if profile else found
+        recording: (found + shift(profile)).astype(np.float32) if profile.recordings else found
         for (recording, found), profile in zip(heard.items(), question.profiles, strict=True)
     }
 
 
-def _drawn(question: Question, kind: _Kind) -> tuple[tuple[Recording, ...], ...]:
+def _drawn(question: Question, kind: _Kind) -> tuple[Drawn, ...]:
     asked = question.asked
     groups: defaultdict[str, list[int]] = defaultdict(list)
     owners = [_owner(one, kind.by) for one in asked.utterances]
@@ -108,7 +114,10 @@ def _drawn(question: Question, kind: _Kind) -> tuple[tuple[Recording, ...], ...]
         chosen = _chosen(others, neutral[others], kind, np.random.default_rng(zlib.crc32(name.encode()))).tolist()
         if kind.itself and chosen:
             chosen = [place, *chosen[1:]] if len(chosen) == kind.most else [place, *chosen]
-        made.append(tuple(_recording(asked.examples[other]) for other in chosen))
+        said = kind.said
+        if said == "so":
+            said = float(neutral[chosen].mean()) if chosen else None
+        made.append(Drawn(tuple(_recording(asked.examples[other]) for other in chosen), said))
     return tuple(made)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "PAIRS",
     "PER_GROUP",
     "SHARES",
+    "Drawn",
     "Question",
     "degraded",
     "own_words",
@@ -42,19 +43,31 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What a profile is made of.
+
+    Attributes:
+        recordings: empty: there are none, and so no profile.
+        neutral: share of neutral ones that the profile says; None: it says nothing.
+    """
+
+    recordings: tuple[Recording, ...]
+    neutral: float | None = None
+
+
+@dataclass(frozen=True)
 class Question:
     """One thing that a model is asked.
 
     Attributes:
         name: the same in every fold ("voice", "noise at 5 dB").
         asked: the examples.
-        profiles: the recordings that each example's profile is made of (:mod:`m3ser.training.standing.profiles`); None:
-            it is judged without one.
+        profiles: each example's profile (:mod:`m3ser.training.standing.profiles`); None: it is judged without one.
     """
 
     name: str
     asked: Asked
-    profiles: tuple[tuple[Recording, ...], ...] | None = None
+    profiles: tuple[Drawn, ...] | None = None
 
 
 def voices_of(utterances: Iterable[Utterance], part: str) -> tuple[Utterance, ...]:
