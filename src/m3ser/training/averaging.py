@@ -1,8 +1,8 @@
-"""Weights averaged over a training's steps: less of what the last few batches happened to be."""
+"""Weights averaged over a training's steps, or over several trainings: less of what happened to be drawn in one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from transformers import TrainerCallback
 
-__all__ = ["Average", "load_weights"]
+__all__ = ["Average", "average_of", "load_weights", "save_weights"]
 
 _FILE = "average.safetensors"
 _MODEL = "model.safetensors"
@@ -49,8 +49,7 @@ class Average(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def save(self, checkpoint: Path) -> None:
         """Write the average beside the weights of a checkpoint."""
-        state = {name: value.contiguous().cpu().clone() for name, value in self._average.state_dict().items()}
-        save_file(state, checkpoint / _FILE)
+        save_weights(self._average, checkpoint / _FILE)
 
     def load(self, checkpoint: Path) -> None:
         """Go on from what :meth:`save` wrote."""
@@ -59,6 +58,20 @@ class Average(TrainerCallback):  # type: ignore[misc,unused-ignore]
     def _mix(self, averaged: Iterable[Tensor], current: Iterable[Tensor], steps: Any) -> None:
         decay = min(self._decay, (1 + float(steps)) / (_WARMING + float(steps)))
         torch._foreach_lerp_([*averaged], [*current], 1 - decay)
+
+
+def save_weights(model: nn.Module, file: Path) -> None:
+    """Write a model's weights (safetensors)."""
+    save_file({name: value.contiguous().cpu().clone() for name, value in model.state_dict().items()}, file)
+
+
+def average_of(files: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of the weights in several files of :func:`save_weights`; what is no weight is the first one's."""
+    states = [load_file(file) for file in files]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
+        for name, value in states[0].items()
+    }
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:

@@ -23,7 +23,7 @@ from m3ser.training.recipe import BEFORE, RUN, Recipe
 from m3ser.training.recipe_file import find_recipe, load_recipe, resolve_source
 from m3ser.training.run_folder import MODEL, RECIPE, SCORES, encoder_folder
 
-__all__ = ["origin", "recipes_before", "take_weights", "taught_by"]
+__all__ = ["origin", "recipes_before", "take_weights", "taught_by", "teacher_of"]
 
 Modality = Literal["audio", "text"]
 
@@ -71,9 +71,27 @@ def recipes_before(recipe: Recipe) -> dict[Modality, Recipe]:
     found: dict[Modality, Recipe] = {}
     for modality, name in recipe.trained_before.items():
         origin(f"{BEFORE}{name}", modality)  # where it comes from itself, no training would be the first
-        own = {"data": recipe.data, "seed": recipe.seed, "bundle": None}
-        found[modality] = load_recipe(name).model_copy(update=own)
+        found[modality] = _for_the_data_of(recipe, name)
     return found
+
+
+def teacher_of(recipe: Recipe) -> Recipe | None:
+    """The recipe of the model that teaches the one of `recipe`, as it is for it: on its data, by its seed.
+
+    Raises:
+        RecipeError: there is no such recipe, or the teacher has a teacher of its own.
+    """
+    if recipe.training.distillation is None:
+        return None
+    name = recipe.training.distillation.teacher
+    found = _for_the_data_of(recipe, name)
+    if found.training.distillation is not None:
+        raise RecipeError(f"training.distillation: the teacher, {name}, has a teacher of its own; name that one.")
+    return found
+
+
+def _for_the_data_of(recipe: Recipe, name: str) -> Recipe:
+    return load_recipe(name).model_copy(update={"data": recipe.data, "seed": recipe.seed, "bundle": None})
 
 
 def taught_by(recipe: Recipe) -> list[str]:
@@ -86,6 +104,9 @@ def taught_by(recipe: Recipe) -> list[str]:
         f"The {modality} encoder was trained before, by the recipe `{name}`, on the same training part."
         for modality, name in recipe.trained_before.items()
     ]
+    if recipe.training.distillation is not None:
+        name = recipe.training.distillation.teacher
+        told.append(f"It was also taught by a model that was trained before, by the recipe `{name}`, on the same part.")
     for modality in ("audio", "text"):
         source = str(getattr(getattr(recipe, f"{modality}_encoder"), "source", ""))
         if source.startswith(RUN):

@@ -127,6 +127,8 @@ class TrainingCollator(Collator):
         state_dropout: share of a voice's features that are.
         hear: what the examples' recordings become before they are looked up.
         groups: recording -> the group that an adversary is to find; None: there is no adversary.
+        targets: examples, as they are shown -> what a teacher says of each, (examples, classes); None: there is no
+            teacher.
         shift: recordings, None for what has no voice -> what is added to the audio states of each, (recordings, dim);
             None: nothing is.
     """
@@ -139,6 +141,7 @@ class TrainingCollator(Collator):
         hear: Callable[[Sequence[Example]], Sequence[Example]] = list,
         groups: Mapping[Recording, int] | None = None,
         shift: Callable[[Sequence[Recording | None]], Tensor] | None = None,
+        targets: Callable[[Sequence[Example]], Tensor] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -147,6 +150,7 @@ class TrainingCollator(Collator):
         self.hear = hear
         self.groups = groups
         self.shift = shift
+        self.targets = targets
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
         """The batch; an example without its voice has what its words say as the target."""
@@ -154,6 +158,8 @@ class TrainingCollator(Collator):
         batch = super().__call__(self.hear(shown))
         if self.groups is not None:
             batch["groups"] = torch.tensor([NOBODY if one.audio is None else self.groups[one.audio] for one in shown])
+        if self.targets is not None:
+            batch["teacher"] = self.targets(shown)
         if self.shift is not None:
             # By the recordings themselves: their copies are of the same speaker.
             shifts = self.shift([one.audio for one in shown])

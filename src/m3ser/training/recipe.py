@@ -111,6 +111,20 @@ class AugmentationRecipe(RecipePart):
     )
 
 
+class DistillationRecipe(RecipePart):
+    """A model that is trained before, and what it thinks of the training part; :mod:`m3ser.training.distillation`.
+
+    Attributes:
+        teacher: the recipe that it is trained by, on the training part of each fold.
+        weight: of how far the model is from it, beside the model's own loss.
+        temperature: that the logits of both are divided by.
+    """
+
+    teacher: str
+    weight: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=2.0, gt=0)
+
+
 class TrainingRecipe(RecipePart):
     """How the parts that are not frozen are trained.
 
@@ -144,6 +158,9 @@ class TrainingRecipe(RecipePart):
             concentration (:mod:`m3ser.training.mixing`); for frozen encoders. None: none is.
         average: the model of an epoch has weights averaged over all steps before, each step's fading by this factor at
             every later one (0.99: over about a hundred steps); None: those of its last step.
+        seeds: trainings from the same first weights, each with an order and a dropout of its own; the model has the
+            average of their weights (Wortsman et al. 2022, "Model soups").
+        distillation: see :class:`DistillationRecipe`; None: there is no teacher.
         patience: stop after this many epochs without a better score on the validation part; None: never.
         precision: of the arithmetic; `auto` is bfloat16 where the GPU has it, or the processor multiplies matrices of
             it (AMX), else float32.
@@ -175,6 +192,8 @@ class TrainingRecipe(RecipePart):
     adversary: AdversaryRecipe | None = None
     mixup: float | None = Field(default=None, gt=0)
     average: Annotated[float, Field(gt=0, lt=1)] | None = None
+    seeds: int = Field(default=1, ge=1)
+    distillation: DistillationRecipe | None = None
     patience: int | None = Field(default=None, ge=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
@@ -187,6 +206,8 @@ class TrainingRecipe(RecipePart):
             raise ValueError("class_weights weigh the classes of a softmax; loss sigmoid has none")
         if self.mixup is not None and self.adversary is not None:
             raise ValueError("mixup and adversary exclude each other: a mixed utterance has no one speaker")
+        if self.mixup is not None and self.distillation is not None:
+            raise ValueError("mixup and distillation exclude each other: no teacher has heard a mixed utterance")
         if self.mixup is not None and self.loss.kind not in ("cross-entropy", "focal", "sigmoid"):
             raise ValueError(f"mixup is for losses without weights of their own; loss is {self.loss.kind}")
         if self.label_smoothing and self.loss.kind in ("sigmoid", "focal"):

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import transformers
 from accelerate import PartialState
-from torch import nn
 from transformers import Trainer
 
 from m3ser import models
@@ -27,12 +26,12 @@ from m3ser.models import FusionModel
 from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.adversary import groups_of
 from m3ser.training.augmentation import copies_of
-from m3ser.training.averaging import load_weights
-from m3ser.training.checkpoints import history_of, newest_complete
 from m3ser.training.corpus import Prepared
-from m3ser.training.earlier import recipes_before
+from m3ser.training.distillation import Targets, targets_of
+from m3ser.training.earlier import recipes_before, teacher_of
 from m3ser.training.encoding import Encoded, Encoders, Material, load_encoders, prepare_material, states_now
 from m3ser.training.examples import Example, example_of
+from m3ser.training.fitting import fit
 from m3ser.training.judging import (
     Asked,
     Logits,
@@ -46,7 +45,7 @@ from m3ser.training.judging import (
 from m3ser.training.learner import trainee
 from m3ser.training.objective import make_adversary, make_loss
 from m3ser.training.provenance import facts, peak_memory
-from m3ser.training.recipe import Recipe, TrainingRecipe
+from m3ser.training.recipe import Recipe
 from m3ser.training.run_folder import (
     AUDIT,
     CHECKPOINTS,
@@ -59,10 +58,11 @@ from m3ser.training.run_folder import (
     open_model,
     open_run,
     save_model,
+    teacher_folder,
     write_record,
 )
 from m3ser.training.standardise import Scaled, Standardisation
-from m3ser.training.trainer import Judging, Patience, make_trainer
+from m3ser.training.trainer import Judging, make_trainer
 
 __all__ = ["Trained", "train"]
 
@@ -180,19 +180,25 @@ def train(
         fusion.scale_audio(torch.from_numpy(scale.mean), torch.from_numpy(scale.deviation))
         scale = None
     read = material if scale is None else material.with_audio(lambda audio: Scaled(audio, scale)).in_memory(examples)
-    trainer = make_trainer(
-        model,
-        recipe.training,
-        read,
-        training,
-        judging,
-        scheme,
-        loss=loss,
-        seed=recipe.seed,
-        title=f"{recipe.name} fold {fold}",
-        checkpoints=out / CHECKPOINTS,
-    )
-    history = _fit(trainer, model, out / CHECKPOINTS, recipe.training)
+    targets = _targets(recipe, prepared, out, training, fold=fold, cache=cache, device=state.device)
+
+    def trainer_of(number: int, checkpoints: Path) -> Trainer:
+        several = f" seed {number + 1} of {recipe.training.seeds}" if recipe.training.seeds > 1 else ""
+        return make_trainer(
+            model,
+            recipe.training,
+            read,
+            training,
+            judging,
+            scheme,
+            loss=loss,
+            targets=targets,
+            seed=recipe.seed + number,
+            title=f"{recipe.name} fold {fold}{several}",
+            checkpoints=checkpoints,
+        )
+
+    history = fit(trainer_of, model, out / CHECKPOINTS, recipe.training)
     if scale is not None:
         scale.fold_into(fusion)
 
@@ -220,6 +226,27 @@ def _train_encoders_before(recipe: Recipe, prepared: Prepared, out: Path, *, fol
         # A recording that is in several pairs would be learnt from, and judged, several times.
         heard = prepared.only(fold, once=modality == "audio")
         train(before, heard, encoder_folder(out, modality), cache=cache, resume=True)
+
+
+def _targets(
+    recipe: Recipe,
+    prepared: Prepared,
+    out: Path,
+    training: Sequence[Utterance],
+    *,
+    fold: int,
+    cache: Path,
+    device: torch.device,
+) -> Targets | None:
+    """What the teacher says, which is trained now unless it has been."""
+    teacher = teacher_of(recipe)
+    if teacher is None:
+        return None
+    # One that reads nothing would be taught, and judged, by a recording once for each sentence that it is paired with.
+    known = prepared.only(fold, once=teacher.text_encoder is None)
+    taught = train(teacher, known, teacher_folder(out), cache=cache, resume=True)
+    scheme = recipe.data.emotion_scheme
+    return targets_of(taught, (example_of(utterance, scheme) for utterance in training), device=device)
 
 
 def _facts(recipe: Recipe, prepared: Prepared, fold: int, *, seconds: float) -> dict[str, Any]:
@@ -296,22 +323,6 @@ def _scale(
         return Standardisation.of(material.audio[one] for one in heard)
     some = heard[:: -(-len(heard) // _SCALED_BY)]
     return Standardisation.of(states_now(encoders.audio, (material.audio[one] for one in some), device=device))
-
-
-def _fit(trainer: Trainer, model: nn.Module, checkpoints: Path, setting: TrainingRecipe) -> list[dict[str, Any]]:
-    """Train `model`, from the newest checkpoint on; it has the best epoch's weights afterwards. Returns the history."""
-    checkpoint = newest_complete(checkpoints)
-    if checkpoint is not None and setting.patience is not None:
-        history = history_of(checkpoint)
-        assert history is not None
-        if Patience(setting.patience).exhausted(history["log_history"], str(trainer.args.metric_for_best_model)):
-            # It had stopped, and was interrupted before the rest was written: another step would be one too many.
-            load_weights(model, checkpoints / Path(history["best_model_checkpoint"]).name)
-            return list(history["log_history"])
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    if setting.average is not None:  # the Trainer takes the others
-        load_weights(model, Path(str(trainer.state.best_model_checkpoint)))
-    return list(trainer.state.log_history)
 
 
 def _judged(

@@ -15,7 +15,7 @@ A run folder holds
 ==================  ==================================================================================================
 
 and, where another recipe trains an encoder before (``source: recipe:NAME``), in ``audio_encoder/`` or ``text_encoder/``
-the run folder of that training.
+the run folder of that training; in ``teacher/`` that of the model that this one is taught by.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ __all__ = [
     "open_model",
     "open_run",
     "save_model",
+    "teacher_folder",
     "write_record",
 ]
 
@@ -68,6 +69,11 @@ RECIPE, FACTS, SPLIT, AUDIT, LOG, MODEL, PREDICTIONS, SCORES, CHECKPOINTS = (
 def encoder_folder(out: Path, modality: Literal["audio", "text"]) -> Path:
     """Where the run folder of a training is that trains an encoder for the one in `out`."""
     return out / f"{modality}_encoder"
+
+
+def teacher_folder(out: Path) -> Path:
+    """Where the run folder of the model is that teaches the one in `out`."""
+    return out / "teacher"
 
 
 def open_run(out: Path, recipe: Recipe, *, resume: bool) -> None:

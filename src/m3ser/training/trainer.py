@@ -25,6 +25,7 @@ from m3ser.schema import EmotionScheme, Utterance
 from m3ser.training.adversary import groups_of
 from m3ser.training.augmentation import hear_copies
 from m3ser.training.averaging import Average
+from m3ser.training.distillation import Targets, distillation_loss
 from m3ser.training.encoding import Material
 from m3ser.training.examples import (
     BalancedSampler,
@@ -70,6 +71,7 @@ def make_trainer(
     scheme: EmotionScheme,
     *,
     loss: Loss | None = None,
+    targets: Targets | None = None,
     seed: int,
     title: str,
     checkpoints: Path,
@@ -84,6 +86,7 @@ def make_trainer(
         judging: what it is judged by.
         scheme: the classes.
         loss: what it is trained by; None: plain cross-entropy. Not looked at where a learner has its own inside.
+        targets: what a teacher says of the training examples, where `setting` has one.
         seed: of order and dropout.
         title: of the progress bar.
         checkpoints: folder for checkpoints.
@@ -158,6 +161,7 @@ def make_trainer(
             hear=partial(hear_copies, setting=setting.augmentation),
             groups=None if setting.adversary is None else groups_of(training, setting.adversary.against)[0],
             shift=_shift(setting, material, training),
+            targets=None if targets is None else targets.of,
         ),
         compute_metrics=_ua,
         callbacks=[TrainingProgress(title, metric=f"{judging.metric}_ua", judged_on=judging.part)],
@@ -311,6 +315,7 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ARG002
     ) -> Any:
+        taught = inputs.pop("teacher", None)
         if self._loss is None:
             outputs = model(**inputs)
             loss = outputs.loss
@@ -323,6 +328,11 @@ class _Trainer(Trainer):  # type: ignore[misc,unused-ignore]
             loss = criterion(outputs.logits, labels)
             if mixed is not None:
                 loss = mixed.share * loss + (1 - mixed.share) * criterion(outputs.logits, labels[mixed.others])
+        if taught is not None:
+            distillation = self._setting.distillation
+            assert distillation is not None
+            away = distillation_loss(outputs.logits, taught, temperature=distillation.temperature)
+            loss = loss + distillation.weight * away
         if model.training and not bool(torch.isfinite(loss)):
             raise RecipeError(
                 f"The loss is {loss.item()} at step {self.state.global_step + 1}: a learning rate below "
