@@ -103,10 +103,11 @@ def adapt(
         )
     if as_json:
         found = {"out": str(out), "name": learnt.name, "model": learnt.model, "utterances": learnt.utterances}
-        json_line({**found, "seconds": learnt.seconds, "failed": len(failures)})
+        json_line({**found, "seconds": learnt.seconds, "neutral": learnt.neutral, "failed": len(failures)})
     else:
+        said = "" if learnt.neutral is None else f", said to be {100 * learnt.neutral:.0f}% neutral"
         typer.echo(
-            f"Profile {printable(str(out))}: {learnt.utterances:,} utterances, {learnt.seconds:.0f} s. Use it by "
+            f"Profile {printable(str(out))}: {learnt.utterances:,} utterances, {learnt.seconds:.0f} s{said}. Use it by "
             f"--profile {printable(str(out))}."
         )
     if failures:
