@@ -151,11 +151,15 @@ _PROFILES = (
     "30 of the speaker",
     "10 of the speaker",
     "10 of the speaker, itself among them",
+    "10 of the speaker, said to be 70% neutral",
     "10 of the speaker, 70% neutral",
+    "10 of the speaker, 70% neutral and said so",
     "10 of the speaker, all neutral",
+    "10 of the speaker, all neutral and said so",
     "the corpus",
     "30 of the corpus",
     "30 of the corpus, 70% neutral",
+    "30 of the corpus, 70% neutral and said so",
 )
 _BY_CORPUS: tuple[Column, ...] = tuple((name, _at(name, show=_ua)) for name in _CORPORA)
 _PAIRED: tuple[Column, ...] = (
