@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -137,9 +136,9 @@ def _neutral(heard: Mapping[Any, Sequence[_Heard]]) -> Neutral | None:
     scaled = np.array(offsets) / np.where(scale > 0, scale, 1.0)
     average = scaled.mean(axis=0)
     # The multiple of the average that is nearest, in expectation, to the offset of one more: of two that are
-    # independent, the inner product is that of what they share.
-    shared = np.mean([one @ other for one, other in permutations(scaled, 2)])
-    size = average @ average
+    # independent, the inner product is that of what they share. Its mean over pairs, by way of the square of the sum:
+    count, size = len(scaled), average @ average
+    shared = (count**2 * size - (scaled**2).sum()) / (count * (count - 1))
     kept = float(np.clip(shared / size, 0.0, 1.0)) if size > 0 else 0.0
     share = sum(emotion == _NEUTRAL for _, emotion in heard) / len(heard)
     return Neutral((kept * np.mean(offsets, axis=0)).astype(np.float32), share)
