@@ -106,6 +106,20 @@ def tiny_recipe(
 
 
 @pytest.fixture
+def voice(tiny_recipe: Path, tmp_path: Path) -> Path:
+    """A recipe that looks at voices alone, and teaches the upper block of the tiny recipe's audio encoder."""
+    path = tmp_path / "voice.yaml"
+    text = tiny_recipe.read_text(encoding="utf-8")
+    model = "model: {system: audio-only, options: {pooling: mean}, scale_audio: true}\n"
+    lines = [line for line in text.splitlines() if not line.startswith(("name", "text_encoder", "model", "training"))]
+    lines = [line.replace("kind: whisper", "kind: whisper, frozen: {first: 1}") for line in lines]
+    path.write_text(
+        "\n".join(["name: tiny-voice", *lines, model, "training: {epochs: 1, learning_rate: 0.01}"]), encoding="utf-8"
+    )
+    return path
+
+
+@pytest.fixture
 def run(tiny_recipe: Path, tmp_path: Path) -> Callable[..., Trained]:
     """Train the tiny recipe for two epochs, with further settings."""
 

@@ -32,20 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture
-def voice(tiny_recipe: Path, tmp_path: Path) -> Path:
-    """A recipe that teaches the upper block of the tiny recipe's audio encoder."""
-    path = tmp_path / "voice.yaml"
-    text = tiny_recipe.read_text(encoding="utf-8")
-    model = "model: {system: audio-only, options: {pooling: mean}, scale_audio: true}\n"
-    lines = [line for line in text.splitlines() if not line.startswith(("name", "text_encoder", "model", "training"))]
-    lines = [line.replace("kind: whisper", "kind: whisper, frozen: {first: 1}") for line in lines]
-    path.write_text(
-        "\n".join(["name: tiny-voice", *lines, model, "training: {epochs: 1, learning_rate: 0.01}"]), encoding="utf-8"
-    )
-    return path
-
-
-@pytest.fixture
 def staged(tiny_recipe: Path, voice: Path) -> Callable[..., Recipe]:
     """The tiny recipe on what the other makes of its audio encoder."""
 
