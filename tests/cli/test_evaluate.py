@@ -284,10 +284,23 @@ def test_each_speaker_by_a_profile_of_their_own(
         alone = recogniser.predict(clips.parent / name, text=None, profile=anna if who == "anna" else None)
         np.testing.assert_allclose(shares, list(alone.scores.values()), atol=1e-5)
     # Other profiles are other answers: these are not gone on with.
+    result = m3ser(*usual, "--out", str(out), "--adapt-by", "speaker", "--neutral", "0.7", "--resume")
+    assert result.exit_code == 2
+    assert "model_sha256" in result.stderr
     write(clips, [*rows, {**first, "speaker": "anna"}])
     result = m3ser(*usual, "--out", str(out), "--adapt-by", "speaker", "--resume")
     assert result.exit_code == 2
     assert "model_sha256" in result.stderr
+
+    calm = recogniser.learn([clips.parent / row["audio"] for row in (*rows, first)], neutral=0.7)
+    m3ser(*usual, "--out", str(tmp_path / "calm"), "--adapt-by", "speaker", "--neutral", "0.7")
+    table = read_predictions(tmp_path / "calm" / "predictions.csv")
+    alone = recogniser.predict(clips.parent / table.utterances[0], text=None, profile=calm)
+    assert table.speakers[0] == "anna"
+    np.testing.assert_allclose(table.probabilities[0], list(alone.scores.values()), atol=1e-5)
+    result = m3ser(*usual, "--neutral", "0.7")
+    assert result.exit_code == 2
+    assert "--neutral is about what --adapt-by learns from" in result.stderr.replace("\n", " ")
 
     result = m3ser(*usual, "--adapt-by", "hair")
     assert result.exit_code == 2

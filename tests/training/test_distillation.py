@@ -59,7 +59,7 @@ def test_the_loss_is_the_divergence_from_what_the_teacher_thinks() -> None:
 
 def test_targets_are_of_what_is_shown() -> None:
     recording = Recording(Path("a.wav"))
-    targets = Targets({(recording, None): torch.arange(4.0)}, 4)
+    targets = Targets({(recording, None): torch.arange(4.0)})
     found = targets.of([Example(recording, None, 0), Example(recording, "words", 0), Example(None, "words", 0)])
     assert found[0].tolist() == [0, 1, 2, 3]
     assert torch.isnan(found[1:]).all()

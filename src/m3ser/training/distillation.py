@@ -34,16 +34,14 @@ class Targets:
     """What a teacher says.
 
     Attributes:
-        logits: (recording or None, text or None) -> its logits (classes,).
-        classes: how many there are.
+        logits: (recording or None, text or None) -> its logits (classes,); not empty.
     """
 
     logits: Mapping[tuple[Recording | None, str | None], Tensor]
-    classes: int
 
     def of(self, examples: Sequence[Example]) -> Tensor:
         """(examples, classes); not a number where the teacher was not asked just that."""
-        unknown = torch.full((self.classes,), torch.nan)
+        unknown = torch.full_like(next(iter(self.logits.values())), torch.nan)
         return torch.stack([self.logits.get((one.audio, one.text), unknown) for one in examples])
 
 
@@ -64,7 +62,7 @@ def targets_of(teacher: Trained, training: Iterable[Example], *, device: torch.d
         raise RecipeError(f"The teacher, '{teacher.recipe.name}', looks at {', '.join(conditions)}; nothing has that.")
     model = trainee(teacher.fusion, teacher.encoders, CrossEntropy(), adversary=None, state_dropout=0.0)
     found = torch.from_numpy(logits_of(model, teacher.material, device=device)(list(asked.values())))
-    return Targets(dict(zip(asked, found, strict=True)), found.shape[1])
+    return Targets(dict(zip(asked, found, strict=True)))
 
 
 def distillation_loss(logits: Tensor, targets: Tensor, *, temperature: float) -> Tensor:

@@ -36,7 +36,7 @@ _PREFACE = (
     "Statements are made-up sentences of the list that a recipe with plain pairs trains with, of its validation part: "
     "they flatter such a recipe. A voice is emotional where it is not neutral; its score is that of the voice alone.",
     "Profiles (h) are made of unlabelled recordings of the speaker or corpus of the one that is judged, which is not "
-    "among them unless that is said.",
+    "among them unless that is said. Said so: the profile says which share of its recordings is neutral.",
 )
 
 

@@ -1,7 +1,7 @@
 """Voices judged with a profile of their speaker or corpus (:mod:`m3ser.profile`): who is in it, and what it does.
 
 No recording is in the profile that it is judged with, but where that is what is asked; and the labels of those in it
-are not used, but to draw them.
+are not used, but to draw them, and for how many are neutral where the profile says so.
 """
 
 from __future__ import annotations
