@@ -11,12 +11,13 @@ are dealt out to 16 phases, ``n = 16 j + phase``, and with ``L = fft_length / 16
     X[g + q * L] = sum over phase of  exp(-2 pi i q phase / 16) * Z[phase, g]                      the outer product
 
 The samples are real, so that ``g`` up to ``L / 2`` gives every bin: the others are conjugates of these. For VGGish (400
-samples, 512 points, 64 bands) that is 13,600 and 16,320 multiply-adds a frame, a sixth of the plain product's; the mel
-bands are a third product of 16,320.
+samples, 512 points, 64 bands) that is 13,600 and 16,320 multiply-adds a frame, a sixth of the plain product's. A mel
+band is made of neighbouring bins, so that 16 bands at a time are a product with the bins that they touch: 4,896.
 
-How near that gets to the limit. One core of a Xeon with AVX-512 (2 MB of second-level cache) does 155 GFLOP/s in large
-products of single precision, so that the three products take at least 0.60 us a frame. They take 0.78, and all of it
-1.25: copying frames to where BLAS wants them 0.20, squares and roots 0.16, logarithms and the rest 0.11.
+How near that gets to the limit. One core of an AMD EPYC (family 25, model 17; 1 MB of second-level cache) does 107
+GFLOP/s in large products of single precision, so that the three products take at least 0.65 us a frame. They take 0.70,
+and all of it 1.05: copying frames to where BLAS wants them 0.14, squares and roots 0.17, logarithms 0.04
+(``benchmarks/log_mel.py``). A transform with fewer multiply-adds would have to be compiled (docs/decisions.md).
 
 What single precision costs. Rounding errors are some 1e-7 of the loudest bin, and the logarithm shows them in quiet
 bands: on speech they reach 9e-5 in rare frames, and are 3e-7 on average. With 8 phases, whose sums are longer, they
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +38,19 @@ from m3ser.cores import available_cores
 __all__ = ["MelSpectrum", "triangular_filters"]
 
 _PHASES = 16
-# Frames computed together: all buffers (0.7 MB with 512 points) stay in the second-level cache. One VGGish example.
+# Frames of a product: what it reads and writes stays in the second-level cache. One VGGish example.
 _BLOCK_FRAMES = 96
+# Blocks computed together: each call of NumPy costs about a microsecond, and between two calls threads wait for each
+# other. Every block has products of its own, so that a frame does not depend on how many there are.
+_BLOCKS = 4
 # OpenBLAS hands a product of more multiply-adds than this to its thread pool. For products as small as these, waking
 # the pool costs more than the product, and on a busy machine ten times more; so larger ones are cut into pieces.
 _UNTHREADED = 2**19
-# Fewer blocks than this for each thread are computed sooner than another thread is started and comes to work.
-_BLOCKS_PER_THREAD = 8
+# Fewer turns than this for each thread are over sooner than another thread is started and comes to work.
+_TURNS_PER_THREAD = 2
+# Bands weighed in one product. A band is made of few bins: the fewer bands, the fewer zeros are multiplied; but BLAS
+# is slow at products narrower than this.
+_BANDS_TOGETHER = 16
 # Rows of frames lie this many samples further apart than they are long: every sixteenth, which is what a product
 # reads, would otherwise lie a multiple of 2 KB apart, and compete for the same lines of the first-level cache.
 _ROW_PADDING = 8
@@ -103,14 +110,15 @@ class MelSpectrum:
         self.hop = hop
         self.bands = filters.shape[1]
         self._inner = _inner_matrices(window_length, fft_length)
-        arranged = _rearranged(filters, fft_length)
+        rows = _ascending_rows(fft_length)
+        arranged = _rearranged(filters, fft_length)[rows]
         used = arranged.any(axis=(1, 2))  # the highest bins of VGGish belong to no band
-        self._outer = _outer_matrix()[:, used].reshape(-1, 2 * _PHASES)
-        self._filters = arranged[used].reshape(-1, self.bands)
+        self._outer = _outer_matrix()[:, rows[used]].reshape(-1, 2 * _PHASES)
+        self._groups = _groups_of_bands(arranged[used])
         self._power = power
         self._finish = finish
         # A call takes buffers from here, or makes some, and leaves them behind: one set for each thread at work.
-        self._idle: list[_Buffers] = []
+        self._idle: list[list[_Buffers]] = []
 
     def frame_count(self, samples: int) -> int:
         """How many whole frames that many samples hold."""
@@ -132,15 +140,15 @@ class MelSpectrum:
         if not len(mel):
             return mel
         frames = np.lib.stride_tricks.sliding_window_view(samples, self.window_length)[:: self.hop]
-        starts = range(0, len(mel), _BLOCK_FRAMES)
+        starts = range(0, len(mel), _BLOCKS * _BLOCK_FRAMES)
         remaining = iter(starts)
         if threads is None:
-            threads = min(available_cores(), len(starts) // _BLOCKS_PER_THREAD)
+            threads = min(available_cores(), len(starts) // _TURNS_PER_THREAD)
         helpers = min(threads, len(starts)) - 1
         if helpers < 1:
             self._fill(mel, frames, remaining)
             return mel
-        # Each takes the next block when it is done with one: a core that has other work holds nobody up.
+        # Each takes its next turn when it is done with one: a core that has other work holds nobody up.
         with ThreadPoolExecutor(helpers, thread_name_prefix="m3ser-mel") as pool:
             tasks = [pool.submit(self._fill, mel, frames, remaining) for _ in range(helpers)]
             self._fill(mel, frames, remaining)
@@ -149,61 +157,97 @@ class MelSpectrum:
         return mel
 
     def _fill(self, mel: NDArray[np.float32], frames: NDArray[np.floating[Any]], starts: Iterator[int]) -> None:
-        """Compute the blocks of `mel` that begin at `starts`."""
+        """Compute the frames of `mel` from each of `starts` on, as many as there are buffers for."""
         try:
             buffers = self._idle.pop()
         except IndexError:
-            buffers = _Buffers(self._inner, self._outer, self._filters)
+            buffers = _Buffers.for_blocks(self._inner, self._outer)
         for start in starts:
-            rows = mel[start : start + _BLOCK_FRAMES]
-            block = rows if len(rows) == _BLOCK_FRAMES else np.empty((_BLOCK_FRAMES, self.bands), np.float32)
-            self._compute(frames[start : start + _BLOCK_FRAMES], buffers, block)
-            if block is not rows:
-                rows[...] = block[: len(rows)]
+            rows = mel[start : start + _BLOCKS * _BLOCK_FRAMES]
+            blocks = -(-len(rows) // _BLOCK_FRAMES)
+            whole = len(rows) == blocks * _BLOCK_FRAMES
+            target = rows if whole else np.empty((blocks * _BLOCK_FRAMES, self.bands), np.float32)
+            self._compute(frames[start : start + len(rows)], buffers[blocks - 1], target)
+            if not whole:
+                rows[...] = target[: len(rows)]
         self._idle.append(buffers)
 
     def _compute(self, frames: NDArray[np.floating[Any]], buffers: _Buffers, mel: NDArray[np.float32]) -> None:
-        """Compute a block from as many frames as there are; the rest is silence."""
-        buffers.samples[:, : len(frames)] = frames.T
-        buffers.samples[:, len(frames) :] = 0.0
+        """Compute whole blocks from as many frames as there are; the rest is silence."""
+        buffers.fill(frames)
         np.matmul(self._inner, buffers.phases, out=buffers.inner)
         np.matmul(self._outer, buffers.inner_pieces, out=buffers.outer_pieces)
         np.square(buffers.outer, out=buffers.outer)
-        buffers.magnitudes += buffers.outer[1]
+        buffers.magnitudes += buffers.imaginary
         if not self._power:
             np.sqrt(buffers.magnitudes, out=buffers.magnitudes)
-        pieces = buffers.magnitude_pieces
-        np.matmul(pieces, self._filters, out=mel.reshape(len(pieces), -1, self.bands))
+        blocks = mel.reshape(-1, _BLOCK_FRAMES, self.bands)
+        for group in self._groups:
+            np.matmul(buffers.by_frame[..., group.bins], group.weights, out=blocks[..., group.bands])
         if self._finish is not None:
             self._finish(mel)
 
 
+class _Group(NamedTuple):
+    """Neighbouring bands, and the bins that any of them needs."""
+
+    bands: slice
+    bins: slice  # as the transform leaves them
+    weights: NDArray[np.float32]  # (bins, bands)
+
+
 class _Buffers:
-    """What one thread needs to compute a block, and the shapes in which each step looks at it.
+    """What one thread needs to compute some blocks, and the shapes in which each step looks at it.
 
     Frames run along the last axis, so that every product reads and writes whole rows.
+
+    Args:
+        samples: (blocks, samples of a frame, frames).
+        inner: (blocks, phases, real parts and then imaginary parts of each g, frames).
+        outer: (blocks, real and imaginary, q, g and frames).
     """
 
-    def __init__(self, inner: NDArray[np.float32], outer: NDArray[np.float32], filters: NDArray[np.float32]) -> None:
+    def __init__(self, samples: NDArray[np.float32], inner: NDArray[np.float32], outer: NDArray[np.float32]) -> None:
+        blocks, phases, _, frames = inner.shape
+        _, _, rows, columns = outer.shape
+        self.samples = samples
+        # (blocks, phases, samples of a phase in a frame, frames)
+        self.phases = samples.reshape(blocks, -1, phases, frames).swapaxes(1, 2)
+        self.inner = inner
+        pieces = _pieces(columns, 2 * rows * 2 * phases)
+        self.inner_pieces = inner.reshape(blocks, 2 * phases, pieces, -1).swapaxes(1, 2)
+        self.outer_pieces = outer.reshape(blocks, 2 * rows, pieces, -1).swapaxes(1, 2)
+        self.outer = outer
+        self.imaginary = outer[:, 1]
+        self.magnitudes = outer[:, 0]  # once the squared imaginary parts are added
+        # (blocks, frames, bins)
+        self.by_frame = outer.reshape(blocks, 2, -1, frames)[:, 0].swapaxes(1, 2)
+
+    @classmethod
+    def for_blocks(cls, inner: NDArray[np.float32], outer: NDArray[np.float32]) -> list[_Buffers]:
+        """Buffers for one block, for two, ... up to as many as are computed together; all in the same memory.
+
+        Args:
+            inner: the matrices of the inner product.
+            outer: the matrix of the outer product.
+        """
         phases, parts, samples = inner.shape
-        columns = parts // 2 * _BLOCK_FRAMES  # g and frames
-        rows, bins = len(outer) // 2, len(filters)
+        padded = np.empty((_BLOCKS, phases * samples, _BLOCK_FRAMES + _ROW_PADDING), np.float32)
+        arrays = (
+            padded[..., :_BLOCK_FRAMES],
+            np.empty((_BLOCKS, phases, parts, _BLOCK_FRAMES), np.float32),
+            np.empty((_BLOCKS, 2, len(outer) // 2, parts // 2 * _BLOCK_FRAMES), np.float32),
+        )
+        return [cls(*(array[: count + 1] for array in arrays)) for count in range(_BLOCKS)]
 
-        self.samples = np.empty((phases * samples, _BLOCK_FRAMES + _ROW_PADDING), np.float32)[:, :_BLOCK_FRAMES]
-        # (phases, samples of a phase in a frame, frames)
-        self.phases = self.samples.reshape(samples, phases, _BLOCK_FRAMES).transpose(1, 0, 2)
-
-        # (phases, real parts and then imaginary parts of each g, frames)
-        self.inner = np.empty((phases, parts, _BLOCK_FRAMES), np.float32)
-        # (real and imaginary, q, g and frames)
-        self.outer = np.empty((2, rows, columns), np.float32)
-        pieces = _pieces(columns, outer.size)
-        self.inner_pieces = self.inner.reshape(2 * phases, pieces, -1).transpose(1, 0, 2)
-        self.outer_pieces = self.outer.reshape(2 * rows, pieces, -1).transpose(1, 0, 2)
-
-        self.magnitudes = self.outer[0]  # once the squared imaginary parts are added
-        pieces = _pieces(_BLOCK_FRAMES, filters.size)
-        self.magnitude_pieces = self.magnitudes.reshape(bins, pieces, -1).transpose(1, 2, 0)
+    def fill(self, frames: NDArray[np.floating[Any]]) -> None:
+        """Take these frames (frames, samples); what they leave of the last block becomes silence."""
+        blocks, rest = divmod(len(frames), _BLOCK_FRAMES)
+        whole = frames[: blocks * _BLOCK_FRAMES]
+        self.samples[:blocks] = whole.reshape(blocks, _BLOCK_FRAMES, self.samples.shape[1]).swapaxes(1, 2)
+        if rest:
+            self.samples[blocks, :, :rest] = frames[-rest:].T
+            self.samples[blocks, :, rest:] = 0.0
 
 
 def _pieces(rows: int, multiply_adds: int) -> int:
@@ -219,7 +263,8 @@ def _inner_matrices(window_length: int, fft_length: int) -> NDArray[np.float32]:
     positions = np.arange(window_length).reshape(-1, _PHASES).T[:, None, :]
     columns = np.arange(fft_length // _PHASES // 2 + 1)[:, None]
     waves = window[positions] * np.exp(-2j * np.pi / fft_length * (positions * columns % fft_length))
-    return np.concatenate([waves.real, waves.imag], axis=1).astype(np.float32)
+    # In this order of axes in memory, too: `matmul` would copy any other before it hands it to BLAS, each time.
+    return np.ascontiguousarray(np.concatenate([waves.real, waves.imag], axis=1), np.float32)
 
 
 def _outer_matrix() -> NDArray[np.float32]:
@@ -230,12 +275,44 @@ def _outer_matrix() -> NDArray[np.float32]:
     return np.stack([real, imaginary]).astype(np.float32)
 
 
+def _bins(fft_length: int) -> NDArray[np.int64]:
+    """Which bin each (q, g) is."""
+    length = fft_length // _PHASES
+    bins = length * np.arange(_PHASES)[:, None] + np.arange(length // 2 + 1)
+    return np.where(bins > fft_length // 2, fft_length - bins, bins)
+
+
+def _ascending_rows(fft_length: int) -> NDArray[np.int64]:
+    """The q in the order of their bins, so that those of neighbouring bands lie together."""
+    return np.argsort(_bins(fft_length).min(axis=1), kind="stable")
+
+
 def _rearranged(filters: NDArray[np.float64], fft_length: int) -> NDArray[np.float32]:
     """The weights as the bins come out: (q, g, bands). A bin that comes out twice counts once."""
-    length = fft_length // _PHASES
-    bins = (length * np.arange(_PHASES)[:, None] + np.arange(length // 2 + 1)).ravel()
-    bins = np.where(bins > fft_length // 2, fft_length - bins, bins)
+    bins = _bins(fft_length).ravel()
     arranged = np.zeros((len(bins), filters.shape[1]), np.float32)
     first = np.unique(bins, return_index=True)[1]
     arranged[first] = filters[bins[first]]
     return arranged.reshape(_PHASES, -1, filters.shape[1])
+
+
+def _groups_of_bands(arranged: NDArray[np.float32]) -> list[_Group]:
+    """The products that lead from bins to bands, each of the rows that its bands touch.
+
+    Args:
+        arranged: (rows, g, bands) weights, the rows in the order of their bins.
+    """
+    rows, columns, bands = arranged.shape
+    groups = []
+    for first in range(0, bands, _BANDS_TOGETHER):
+        weights = arranged[:, :, first : first + _BANDS_TOGETHER]
+        touched = np.flatnonzero(weights.any(axis=(1, 2)))
+        start, end = (touched[0], touched[-1] + 1) if len(touched) else (0, rows)
+        groups.append(
+            _Group(
+                slice(first, first + _BANDS_TOGETHER),
+                slice(start * columns, end * columns),
+                np.ascontiguousarray(weights[start:end].reshape(-1, weights.shape[-1])),
+            )
+        )
+    return groups
