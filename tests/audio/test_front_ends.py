@@ -47,6 +47,7 @@ def test_what_a_front_end_says_of_itself_is_so(name: str, speech) -> None:
     assert len(at_least) == 1 + (front_end.min_samples - first) // front_end.hop
     assert len(front_end.features(speech[: front_end.min_samples - 1])) == 0
     assert front_end.frames_per_second == pytest.approx(SAMPLE_RATE / front_end.hop)
+    assert front_end.batch_frames <= front_end.batch_seconds * SAMPLE_RATE / front_end.hop < front_end.batch_frames + 1
 
 
 def test_they_are_the_documented_functions(speech) -> None:

@@ -190,3 +190,27 @@ def test_int8_weights_are_widened_not_run_as_int8(tmp_path: Path, tiny_bundle: B
     expected = x.astype(np.float64) @ (weights * scales.astype(np.float64))
     np.testing.assert_allclose(session.run(None, {"x": x})[0], expected, atol=1e-5 * np.abs(expected).max())
     assert [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node] == ["MatMul"]
+
+
+def test_a_residual_connection_and_its_layer_norm_stay_two(tmp_path: Path) -> None:
+    """On a processor their fusion is the slower one. What it is called, the library may change."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["x", "skipped"], ["sum"]),
+            helper.make_node("LayerNormalization", ["sum", "gain", "shift"], ["y"], axis=-1, epsilon=1e-5),
+        ],
+        "residual",
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", "t", 64]) for name in ("x", "skipped")],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "t", 64])],
+        [numpy_helper.from_array(np.full(64, value, np.float32), name) for name, value in (("gain", 2), ("shift", 1))],
+    )
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+    def operations(options: Any) -> list[str]:
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        onnxruntime.InferenceSession(content, sess_options=options, providers=["CPUExecutionProvider"])
+        return [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+
+    assert operations(onnxruntime.SessionOptions()) == ["SkipLayerNormalization"]
+    assert operations(SessionSettings().session_options()) == ["Add", "LayerNormalization"]

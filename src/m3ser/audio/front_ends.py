@@ -27,6 +27,8 @@ class FrontEnd:
         min_samples: samples that the first step needs; fewer give no step.
         extra: the extra whose packages it needs; None: it does without.
         blockwise: the same features of a recording that comes in blocks; None: it has to be there as a whole.
+        batch_seconds: of sound that an encoder reads at once, padding included. What reads whole utterances leaves the
+            processor's caches with more; examples stand alone, and wide layers behind them take many as soon as few.
     """
 
     name: str
@@ -36,11 +38,17 @@ class FrontEnd:
     min_samples: int
     extra: str | None = None
     blockwise: blockwise.Blockwise | None = None
+    batch_seconds: float = 8.0
 
     @property
     def frames_per_second(self) -> float:
         """Steps in a second of sound."""
         return SAMPLE_RATE / self.hop
+
+    @property
+    def batch_frames(self) -> int:
+        """Steps in `batch_seconds`."""
+        return int(self.batch_seconds * self.frames_per_second)
 
 
 # One thread each: who works through many recordings has other threads at work on the next ones.
@@ -81,6 +89,7 @@ FRONT_ENDS: Mapping[str, FrontEnd] = MappingProxyType(
                 hop=vggish.EXAMPLE_HOP,
                 min_samples=vggish.EXAMPLE_SAMPLES,
                 blockwise=blockwise.EXAMPLES,
+                batch_seconds=30.0,
             ),
             FrontEnd(
                 name="whisper80",

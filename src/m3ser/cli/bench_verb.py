@@ -60,10 +60,11 @@ def bench(
 
     Names: log-mel-16k-3s, log-mel-16k-60s, log-mel-48k-3s, log-mel-48k-60s (the front end), starter-clips,
     starter-batch, starter-transcribed (the bundled model on one core), runtime-fp32-1, runtime-fp32-32, runtime-int8-1,
-    runtime-int8-32 (exported graphs of the published size on one core), cold-start, memory-hour (m3ser predict as a
-    process), annotate-files, annotate-memory, annotate-workers, annotate-loop, annotate-transcribed, timeline-voice,
+    runtime-int8-32 (exported graphs of the published size), runtime-one-core-fp32-1, runtime-one-core-fp32-32,
+    runtime-one-core-int8-1, runtime-one-core-int8-32 (the same on one core), cold-start, memory-hour (m3ser predict as
+    a process), annotate-files, annotate-memory, annotate-workers, annotate-loop, annotate-transcribed, timeline-voice,
     timeline-transcribed, timeline-live-final, timeline-live-provisional, timeline-memory. A beginning names all of its
-    kind: log-mel, log-mel-16k, starter, runtime, annotate, timeline, timeline-live.
+    kind: log-mel, log-mel-16k, starter, runtime, runtime-one-core, annotate, timeline, timeline-live.
 
     Exit code 1 where m3ser's own side of a row failed.
     """

@@ -23,9 +23,9 @@ __all__ = ["Model"]
 
 States = NDArray[np.float32]
 
-# The most that one run of a graph may hold, padding included. Beyond this, batches get no faster on a processor (they
-# leave its caches) and cost memory: attention keeps a matrix of length x length for every head.
-_AUDIO_SECONDS = 15.0
+# The most that one run of a graph may hold, padding included; of sound the front end says it. Beyond this, batches get
+# no faster on a processor (they leave its caches) and cost memory: attention keeps a matrix of length x length for
+# every head.
 _TOKENS = 2048
 _STATES = 4096
 _PROFILES = 1024  # that are held ready
@@ -37,13 +37,13 @@ class Model:
     Args:
         bundle: the opened bundle.
         settings: how ONNX Runtime is to run it.
-        frames_per_second: how many frames of features a second of sound has.
+        batch_frames: frames of features that one run of the audio encoder holds, unless one window has more.
 
     Raises:
         BundleError: the tokenizer, or the centre that profiles are held against, cannot be read.
     """
 
-    def __init__(self, bundle: Bundle, *, settings: SessionSettings, frames_per_second: float) -> None:
+    def __init__(self, bundle: Bundle, *, settings: SessionSettings, batch_frames: int) -> None:
         manifest = bundle.manifest
         self._manifest = manifest
         self._graphs = Graphs(bundle, settings)
@@ -52,7 +52,7 @@ class Model:
         if text is not None:
             path = bundle.path(text.tokenizer)
             self._tokenizer = load_tokenizer(path, text.max_tokens, special_tokens=text.special_tokens)
-        self._audio_budget = int(_AUDIO_SECONDS * frames_per_second)
+        self._audio_budget = batch_frames
         self._bundle = bundle
         self._heard_by = lru_cache(_PROFILES)(self._adapted)
         self._heard_by(None)  # what is wrong with the bundle's own is said at once

@@ -118,9 +118,9 @@ class Preparation:
             return self._transcriber
 
     @property
-    def frames_per_second(self) -> float:
-        """How many frames of features a second of sound has; 0 where the model does not listen."""
-        return 0.0 if self._front_end is None else self._front_end.frames_per_second
+    def batch_frames(self) -> int:
+        """How many frames of features the audio encoder is best given at once; 0 where the model does not listen."""
+        return 0 if self._front_end is None else self._front_end.batch_frames
 
     def prepare(self, request: Request) -> Prepared:
         """Decode, analyse, transcribe and clean one utterance.

@@ -56,7 +56,7 @@ class Recogniser:
     ) -> None:
         self._bundle = bundle
         self._preparation = Preparation(bundle, transcriber=transcriber, max_seconds=max_seconds)
-        self._model = Model(bundle, settings=settings, frames_per_second=self._preparation.frames_per_second)
+        self._model = Model(bundle, settings=settings, batch_frames=self._preparation.batch_frames)
 
     @property
     def name(self) -> str:
