@@ -293,7 +293,8 @@ def test_each_speaker_by_a_profile_of_their_own(
     assert "model_sha256" in result.stderr
 
     calm = recogniser.learn([clips.parent / row["audio"] for row in (*rows, first)], neutral=0.7)
-    m3ser(*usual, "--out", str(tmp_path / "calm"), "--adapt-by", "speaker", "--neutral", "0.7")
+    told = m3ser(*usual, "--out", str(tmp_path / "calm"), "--adapt-by", "speaker", "--neutral", "0.7")
+    assert json.loads(told.stdout)["model"] == "starter@5+each-speaker+neutral-0.7"
     table = read_predictions(tmp_path / "calm" / "predictions.csv")
     alone = recogniser.predict(clips.parent / table.utterances[0], text=None, profile=calm)
     assert table.speakers[0] == "anna"

@@ -46,8 +46,9 @@ _BLOCKS = 4
 # OpenBLAS hands a product of more multiply-adds than this to its thread pool. For products as small as these, waking
 # the pool costs more than the product, and on a busy machine ten times more; so larger ones are cut into pieces.
 _UNTHREADED = 2**19
-# Fewer turns than this for each thread are over sooner than another thread is started and comes to work.
-_TURNS_PER_THREAD = 2
+# Fewer turns than this for each thread are over sooner than another thread is started and a core that slept is awake: a
+# minute of sound each, with frames every 10 ms.
+_TURNS_PER_THREAD = 16
 # Bands weighed in one product. A band is made of few bins: the fewer bands, the fewer zeros are multiplied; but BLAS
 # is slow at products narrower than this.
 _BANDS_TOGETHER = 16

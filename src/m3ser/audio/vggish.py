@@ -57,8 +57,8 @@ def log_mel_examples(waveform: ArrayLike, sample_rate: float, *, threads: int | 
         waveform: (samples,) or (samples, channels), float in [-1, 1], or integers, taken as fractions of full scale.
             Channels are averaged.
         sample_rate: its rate in Hz.
-        threads: how many compute the spectra; None: as many as there are cores from some 15 s of sound on, and one
-            below. The result does not depend on it.
+        threads: how many compute the spectra; None: as many as there are cores, but one for each minute of sound at
+            most. The result does not depend on it.
 
     Returns:
         (examples, 96, 64) float32; ``(samples at 16 kHz - 240) // 15360`` examples: 15,600 samples give 1, fewer

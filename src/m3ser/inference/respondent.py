@@ -57,7 +57,7 @@ class BundleRespondent:
     def __init__(self, recogniser: Recogniser) -> None:
         self._recogniser = recogniser
         self._reading = Reading(recogniser.bundle.manifest)
-        self._by = ""
+        self._suffix = ""
         self._group_of: dict[_Stretch, str] = {}
         self.groups: Mapping[str, Profile | None] = {}
 
@@ -88,7 +88,7 @@ class BundleRespondent:
         heard = [one for one in utterances if one.audio is not None]
         if not any(map(group, heard)):
             raise UsageError(f"None of the recordings has a column '{by}' to tell whose they are.")
-        self._by = by
+        self._suffix = f"+each-{by}" + (f"+neutral-{neutral:g}" if neutral is not None else "")
         self._group_of = {(one.audio, one.start, one.end): group(one) for one in heard}
         requests = [
             (name, Request(audio, text=None, start=start, end=end))
@@ -103,8 +103,11 @@ class BundleRespondent:
 
     @property
     def name(self) -> str:
-        """The bundle and its version: "starter@5"; with profiles, whose they are: "starter@5+each-speaker"."""
-        return f"{self._recogniser.name}+each-{self._by}" if self.groups else self._recogniser.name
+        """The bundle and its version: "starter@5".
+
+        With profiles, whose they are and what was said of them: "starter@5+each-speaker+neutral-0.7".
+        """
+        return self._recogniser.name + (self._suffix if self.groups else "")
 
     @property
     def labels(self) -> tuple[str, ...]:
