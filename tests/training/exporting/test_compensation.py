@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,10 @@ def weights_in_int8(numbers: WholeNumbers) -> list[np.ndarray]:
     return [one for one in values if one.dtype == np.int8 and one.ndim == 2]
 
 
+def silent(_what: str, _total: int) -> Callable[[], object]:
+    return lambda: None
+
+
 def error(numbers: WholeNumbers) -> float:
     """The mean deviation of the graph with every layer in int8, on inputs that were not seen."""
     off = []
@@ -114,7 +119,14 @@ def error(numbers: WholeNumbers) -> float:
 def test_a_graph_comes_nearer_and_its_layers_can_be_had_back() -> None:
     plain = quantise(graph(), feeds(), full_range=False)
     before = plain.int8.SerializeToString()
-    better = compensated(plain, feeds(), full_range=False)
+    done: list[str] = []
+
+    def waiting(what: str, total: int) -> Callable[[], object]:
+        done.append(f"{what}: {total}")
+        return lambda: done.append("one")
+
+    better = compensated(plain, feeds(), full_range=False, waiting=waiting)
+    assert done == ["Rounding weights: 2", "one", "one"]  # the tensors that are read
     assert plain.int8.SerializeToString() == before
     assert better.layers == plain.layers == ("first", "second", "third")
     assert error(better) < 0.85 * error(plain)  # the rounding of the activations is in both
@@ -126,9 +138,9 @@ def test_a_graph_comes_nearer_and_its_layers_can_be_had_back() -> None:
 
 def test_little_memory_is_another_pass_over_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = quantise(graph(), feeds(), full_range=False)
-    expected = compensated(plain, feeds(), full_range=False).int8.SerializeToString()
+    expected = compensated(plain, feeds(), full_range=False, waiting=silent).int8.SerializeToString()
     monkeypatch.setattr(compensation, "_MEMORY", 1)
-    assert compensated(plain, feeds(), full_range=False).int8.SerializeToString() == expected
+    assert compensated(plain, feeds(), full_range=False, waiting=silent).int8.SerializeToString() == expected
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -136,7 +148,7 @@ def test_what_is_too_wide_or_shared_stays_rounded_to_the_nearest(shared: bool, m
     plain = quantise(graph(shared=shared), feeds(), full_range=False)
     if not shared:
         monkeypatch.setattr(compensation, "_WIDEST", INPUTS - 1)
-    found = weights_in_int8(compensated(plain, feeds(), full_range=False))
+    found = weights_in_int8(compensated(plain, feeds(), full_range=False, waiting=silent))
     same = [np.array_equal(one, other) for one, other in zip(found, weights_in_int8(plain), strict=True)]
     assert len(same) == (2 if shared else 3)
     assert same.count(False) == (1 if shared else 0)

@@ -10,7 +10,7 @@ squares on the calibration data says.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,11 @@ _TOGETHER = 64  # inputs that are rounded before the weights behind them are mov
 
 
 def compensated(
-    numbers: WholeNumbers, feeds: Sequence[Mapping[str, NDArray[Any]]], *, full_range: bool
+    numbers: WholeNumbers,
+    feeds: Sequence[Mapping[str, NDArray[Any]]],
+    *,
+    full_range: bool,
+    waiting: Callable[[str, int], Callable[[], object]],
 ) -> WholeNumbers:
     """The same layers in int8, their matrix products' weights rounded together.
 
@@ -42,15 +46,19 @@ def compensated(
         numbers: as :func:`~m3ser.training.exporting.quantisation.quantise` makes it.
         feeds: the inputs that it was calibrated on.
         full_range: see there.
+        waiting: called with what is being done and how often; gives what to call after each time.
     """
     constants = {one.name: one for one in numbers.fp32.graph.initializer}
     products = _products(numbers, constants)
+    if not products:
+        return numbers
     int8 = onnx.ModelProto()
     int8.CopyFrom(numbers.int8)
     stored = {one.name: one for one in int8.graph.initializer}
     widened = {node.output[0]: node.input for node in int8.graph.node if node.op_type == "DequantizeLinear"}
     weights_of = {node.name: node.input[1] for node in int8.graph.node if node.name in numbers.layers}
     widths = {name: int(constants[nodes[0].input[1]].dims[0]) for name, nodes in products.items()}
+    advance = waiting("Rounding weights", len(widths))
     for name, powers in _powers(numbers.fp32, feeds, widths):
         for node in products[name]:
             weights = numpy_helper.to_array(constants[node.input[1]])
@@ -58,6 +66,7 @@ def compensated(
             whole_name, scales_name, *_ = widened[weights_of[node.name]]
             stored[whole_name].CopyFrom(numpy_helper.from_array(whole, whole_name))
             stored[scales_name].CopyFrom(numpy_helper.from_array(scales, scales_name))
+        advance()
     return replace(numbers, int8=int8)
 
 

@@ -77,7 +77,7 @@ def encoders_in_int8(
     for name in fp32.dims:
         feeds = list(_feeds(utterances, name))
         nearest = quantise(graphs[name], feeds, full_range=full_range)
-        numbers[name] = compensated(nearest, feeds, full_range=full_range)
+        numbers[name] = compensated(nearest, feeds, full_range=full_range, waiting=waiting)
     shares = {"audio": shown_alone.audio_alone, "text": shown_alone.text_alone}
     found, kept = within_tolerance(
         fp32,
