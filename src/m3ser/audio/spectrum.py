@@ -14,8 +14,8 @@ The samples are real, so that ``g`` up to ``L / 2`` gives every bin: the others 
 samples, 512 points, 64 bands) that is 13,600 and 16,320 multiply-adds a frame, a sixth of the plain product's. A mel
 band is made of neighbouring bins, so that 16 bands at a time are a product with the bins that they touch: 4,896.
 
-How near that gets to the limit. One core of an AMD EPYC (family 25, model 17; 1 MB of second-level cache) does 107
-GFLOP/s in large products of single precision, so that the three products take at least 0.65 us a frame. They take 0.70,
+How near that gets to the limit. One core of an AMD EPYC (family 25, model 17; 1 MB of second-level cache) does 100
+GFLOP/s in large products of single precision, so that the three products take at least 0.69 us a frame. They take 0.70,
 and all of it 1.05: copying frames to where BLAS wants them 0.14, squares and roots 0.17, logarithms 0.04
 (``benchmarks/log_mel.py``). A transform with fewer multiply-adds would have to be compiled (docs/decisions.md).
 

@@ -136,6 +136,21 @@ def test_a_graph_comes_nearer_and_its_layers_can_be_had_back() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
 
 
+def test_each_product_has_weights_of_its_own() -> None:
+    """Those of two that read the same are found together."""
+    seen = np.concatenate([feed["x"][0] for feed in feeds()]).astype(np.float64)
+    better = compensated(quantise(graph(), feeds(), full_range=False), feeds(), full_range=False, waiting=silent)
+    stored = {one.name: numpy_helper.to_array(one) for one in better.int8.graph.initializer}
+    widened = {node.output[0]: node.input for node in better.int8.graph.node if node.op_type == "DequantizeLinear"}
+    for node in better.int8.graph.node:
+        if node.name in ("first", "second"):
+            whole, scales = round_together(weights(1 if node.name == "first" else 2, INPUTS), seen.T @ seen, top=63)
+            whole_name, scales_name, *_ = widened[node.input[1]]
+            # Sums in another order: a number halfway between two may go either way.
+            assert (stored[whole_name] == whole).mean() > 0.99
+            np.testing.assert_array_equal(stored[scales_name], scales)
+
+
 def test_little_memory_is_another_pass_over_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = quantise(graph(), feeds(), full_range=False)
     expected = compensated(plain, feeds(), full_range=False, waiting=silent).int8.SerializeToString()

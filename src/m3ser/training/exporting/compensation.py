@@ -60,12 +60,15 @@ def compensated(
     widths = {name: int(constants[nodes[0].input[1]].dims[0]) for name, nodes in products.items()}
     advance = waiting("Rounding weights", len(widths))
     for name, powers in _powers(numbers.fp32, feeds, widths):
-        for node in products[name]:
-            weights = numpy_helper.to_array(constants[node.input[1]])
-            whole, scales = round_together(weights, powers, top=_TOP[full_range])
+        # An output does not depend on its neighbours: products that read the same are rounded as one.
+        weights = [numpy_helper.to_array(constants[node.input[1]]) for node in products[name]]
+        whole, scales = round_together(np.concatenate(weights, axis=1), powers, top=_TOP[full_range])
+        ends = np.cumsum([one.shape[1] for one in weights])[:-1]
+        parts = zip(products[name], np.split(whole, ends, axis=1), np.split(scales, ends), strict=True)
+        for node, node_whole, node_scales in parts:
             whole_name, scales_name, *_ = widened[weights_of[node.name]]
-            stored[whole_name].CopyFrom(numpy_helper.from_array(whole, whole_name))
-            stored[scales_name].CopyFrom(numpy_helper.from_array(scales, scales_name))
+            stored[whole_name].CopyFrom(numpy_helper.from_array(node_whole, whole_name))
+            stored[scales_name].CopyFrom(numpy_helper.from_array(node_scales, scales_name))
         advance()
     return replace(numbers, int8=int8)
 
